@@ -1,0 +1,87 @@
+/* HTTP client: aiohttp.ClientSession's ideas on libcurl.
+ *
+ * Connections are kept and reused, HTTP/2 where the server offers it over TLS, certificates are
+ * checked, redirects are not followed, nothing is read from the environment (no proxies, no netrc),
+ * only http and https. Names are resolved by the loop's resolver.
+ */
+#pragma once
+
+#include <penstock/common.h>
+
+PEN_BEGIN_DECLS
+
+struct pen_http_client;
+
+/* Start from PEN_HTTP_OPTIONS_DEFAULT. */
+struct pen_http_options {
+        unsigned max_connections;  /* in all; further requests wait. 0: no limit */
+        unsigned max_per_host;     /* 0: no limit */
+        pen_usec connect_timeout;  /* 0: none */
+        const char *user_agent;    /* copied */
+        const char *ca_file;       /* NULL: the system's; copied */
+        bool insecure;             /* do not check certificates */
+        /* Asked for each address before it is connected to (may be NULL): 0 goes on, less refuses,
+         * and the request answers with that. Must not suspend. */
+        int (*allow_address)(const void *sockaddr, size_t size, void *data);
+        void *allow_data;
+};
+
+#define PEN_HTTP_OPTIONS_DEFAULT { .connect_timeout = 10 * PEN_SEC, .user_agent = "penstock" }
+
+int pen_http_client_create(const struct pen_http_options *options,
+                           struct pen_http_client **ret_client);
+
+/* No request may be under way. */
+void pen_http_client_free(struct pen_http_client *client);
+void pen_http_client_freep(struct pen_http_client **client);
+
+struct pen_http_request {
+        const char *method;         /* NULL: GET, or POST with a body */
+        const char *url;
+        /* "Name: value", NULL-terminated; may be NULL. "Name:" alone leaves out what would be sent
+         * by default. A body is application/octet-stream if nothing else is said here. */
+        const char *const *headers;
+        const void *body;           /* not for HEAD */
+        size_t body_size;
+        bool has_body;              /* a body of 0 bytes is one */
+        pen_usec timeout;           /* of it all; 0: none */
+        size_t max_body;            /* of the response; 0: 16 MiB. More is -EFBIG, or cut: */
+        bool cut_body;              /* keep the first max_body bytes, read and drop the rest */
+};
+
+struct pen_http_response {
+        int status;
+        char *body;   /* malloc'ed, followed by a NUL byte */
+        size_t size;
+        bool cut;
+        char *headers; /* malloc'ed: "Name: value\n" lines */
+};
+
+/* Sends the request and reads the whole response, which the caller gives to
+ * pen_http_response_deinit. Every status is a success here: see pen_http_raise_for_status.
+ * -EINVAL: not an http(s) URL, or a header with a line end.  -ENXIO: the host is not known.
+ * -EAGAIN: the name servers do not answer.
+ * -ECONNREFUSED, -ECONNRESET, -ENETUNREACH, -ETIMEDOUT (connecting), -ETIME (`timeout`).
+ * -EPROTO: not HTTP, or TLS failed.  -EFBIG.  -ENOMEM.  `error` (may be NULL) then says more.
+ * Cancelled: at once, and the connection is closed. What the request points to is used until the end.
+ *
+ * A connection that was kept and proves to be dead is replaced, and the request sent again: a
+ * server may see it twice, and an Idempotency-Key tells it so.
+ */
+PEN_ASYNC int pen_http_send(struct pen_http_client *client, const struct pen_http_request *request,
+                            struct pen_http_response *ret_response, char error[256]);
+
+void pen_http_response_deinit(struct pen_http_response *response);
+
+/* Whether method, url and headers can be sent at all: 0, -EINVAL, -ENOMEM. */
+int pen_http_check(const struct pen_http_request *request, char error[256]);
+
+/* The value of the first header of that name (without regard to case), copied to `value`; answers
+ * its length.  -ENOENT.  -EMSGSIZE: `value` is too small. */
+int pen_http_response_header(const struct pen_http_response *response, const char *name,
+                             char *value, size_t size);
+
+/* 0 for a status below 400, -EREMOTEIO otherwise. */
+int pen_http_raise_for_status(const struct pen_http_response *response);
+
+PEN_END_DECLS

@@ -1,0 +1,8 @@
+#pragma once
+
+#include <penstock/group.h>
+
+struct pen_task;
+
+/* The loop tells the group that a child of it has ended. */
+void group_child_ended(struct pen_group *group, struct pen_task *child);

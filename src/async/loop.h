@@ -1,0 +1,244 @@
+/* The loop's inside: what the rooms of src/async share.
+ *
+ * A loop runs on its thread's own stack (the root) and on those of its tasks. Control goes from
+ * task to task directly; it returns to the root when nothing is runnable, when a task has ended,
+ * when a task asks for the big stack, and at the latest when it is time to look at I/O.
+ * Everything that libevent or libcurl call back runs on the root, between two runs of tasks.
+ */
+#pragma once
+
+#include <event2/event.h>
+#include <pthread.h>
+
+#include <async/stack.h>
+#include <async/switch.h>
+#include <base/heap.h>
+#include <base/list.h>
+#include <base/random.h>
+#include <penstock/loop.h>
+#include <penstock/task.h>
+
+struct pen_group;
+struct resolver;
+struct signals;
+struct thread_pool;
+
+/* --- time ------------------------------------------------------------------------------------- */
+
+struct timer {
+        struct heap_node node;
+        void (*fn)(struct timer *timer); /* on the root, or in loop_run_until_idle */
+};
+
+#define TIMER_INIT(f) { .node = HEAP_NODE_INIT, .fn = (f) }
+
+/* --- tasks ------------------------------------------------------------------------------------ */
+
+enum task_state {
+        TASK_READY,     /* in the run queue */
+        TASK_RUNNING,
+        TASK_SUSPENDED, /* task_wake will make it ready */
+        TASK_DONE,
+};
+
+/* Called once when the task has ended, on the root. */
+struct done_hook {
+        struct list link;
+        void (*fn)(struct done_hook *hook, struct pen_task *task);
+};
+
+struct pen_task {
+        struct context context;
+        struct pen_loop *loop;
+        struct stack *stack; /* this structure lives at its top; NULL for the root */
+        struct pen_task *next_ready;
+        enum task_state state;
+
+        bool interrupt;        /* a cancellation is to be delivered now: undelivered and not masked */
+        unsigned undelivered;  /* cancellation requests */
+        unsigned cancelling;   /* requests, delivered or not, less those taken back */
+        unsigned deliveries;
+        unsigned uncancellable; /* depth */
+        struct pen_task *awaits; /* a cancellation goes on to this one */
+        bool forwarded;          /* one has */
+
+        int (*fn)(void *arg);
+        void *arg;
+        int result;
+        bool retrieved; /* somebody has seen the result */
+        unsigned refs;
+        struct list done_hooks;
+        struct list link; /* among the loop's tasks */
+
+        struct pen_group *group;
+        struct list group_link;
+
+        const char *waits_for; /* what it is suspended in, for dumps */
+        uint64_t number;
+        char name[32]; /* empty: made of the number when somebody asks */
+};
+
+/* What a task wants done on the root: pen_on_thread_stack. */
+struct errand {
+        int (*fn)(void *arg);
+        void *arg;
+        struct pen_task *task;
+        int result;
+};
+
+/* --- the loop --------------------------------------------------------------------------------- */
+
+struct pen_loop {
+        struct pen_task *current; /* the root when no task runs */
+        struct pen_task *ready_first, *ready_last;
+        unsigned budget; /* resumptions until the next look at the clock */
+        unsigned resumed; /* since the last look at I/O */
+        uint64_t looked;  /* at the clock, then */
+        pen_usec now;
+        pen_usec polled; /* when I/O was looked at last */
+
+        struct heap timers;
+        struct event_base *base;
+        struct event *alarm;
+        size_t n_events; /* that can wake a task: fds, signals */
+        size_t n_busy;   /* threads and children under way: they hold the virtual clock back */
+        struct list deferred;
+
+        struct pen_task root;
+        struct pen_task *ended; /* to be reaped by the root */
+        struct errand errand;
+
+        struct stack_pool stacks;
+        struct list tasks;
+        size_t n_tasks;
+        uint64_t n_spawned;
+
+        pthread_mutex_t lock; /* of `calls` */
+        struct list calls;    /* from other threads */
+        int wake_fd;
+        struct event *wake_event;
+
+        struct thread_pool *threads, *resolver_threads; /* made when first used */
+        struct signals *signals;
+        struct resolver *resolver;
+
+        struct pen_options options;
+        struct random random;
+};
+
+extern __thread struct pen_loop *current_loop
+        __attribute__((tls_model("initial-exec"), visibility("hidden")));
+
+int loop_create(const struct pen_options *options, struct pen_loop **ret_loop);
+
+/* All tasks have ended. */
+void loop_free(struct pen_loop *loop);
+
+/* Looks at I/O and timers, waiting for them if nothing is runnable and `may_wait`; then runs what is
+ * runnable until that is used up or it is time to look again. False: nothing has happened and, as far as the loop knows, nothing ever will. */
+bool loop_turn(struct pen_loop *loop, bool may_wait);
+
+/* For tests: turns until nothing is runnable, without waiting and without moving the clock. */
+void loop_run_until_idle(struct pen_loop *loop);
+
+/* For tests, with the virtual clock: lets `usec` pass, stopping at each timer on the way. */
+void loop_advance(struct pen_loop *loop, pen_usec usec);
+
+void loop_log(struct pen_loop *loop, enum pen_log_level level, const char *format, ...)
+        __attribute__((format(printf, 3, 4)));
+
+int timer_start(struct pen_loop *loop, struct timer *timer, pen_usec due); /* -ENOMEM */
+void timer_stop(struct pen_loop *loop, struct timer *timer);
+
+/* From any thread: fn(call) on the root, soon. The call is the caller's memory until then. */
+struct thread_call {
+        struct list link;
+        void (*fn)(struct thread_call *call);
+};
+
+void loop_post(struct pen_loop *loop, struct thread_call *call);
+
+/* Something to do on the root before I/O is looked at next, and before the virtual clock moves: what
+ * the tasks of one turn write leaves together. The link is initialized, and may be removed. */
+struct deferred {
+        struct list link;
+        void (*fn)(struct deferred *deferred);
+};
+
+static inline void loop_defer(struct pen_loop *loop, struct deferred *deferred)
+{
+        if (list_empty(&deferred->link))
+                list_append(&loop->deferred, &deferred->link);
+}
+
+/* now + usec, PEN_FOREVER staying what it is. */
+static inline pen_usec time_after(pen_usec now, pen_usec usec)
+{
+        return usec > PEN_FOREVER - now ? PEN_FOREVER : now + usec;
+}
+
+/* --- suspending ------------------------------------------------------------------------------- */
+
+/* Suspends the running task until task_wake. `what` is a literal, for dumps. 0: woken;
+ * -ECANCELED: a cancellation was delivered (a wake-up may have come as well); -EDEADLK: the root. */
+int task_suspend(struct pen_task *task, const char *what);
+
+/* Makes a suspended task runnable; does nothing for any other. */
+void task_wake(struct pen_task *task);
+
+int task_deliver(struct pen_task *task);
+
+/* Makes a delivered cancellation pending again: it was not for the one that met it. */
+void task_redeliver(struct pen_task *task);
+
+/* A cancellation that its maker will take back: a timeout's, a group's. */
+struct request {
+        unsigned deliveries; /* of the task, when it was made */
+        bool undelivered;    /* it was not delivered at once, or passed on */
+};
+
+void task_request(struct pen_task *task, struct request *request);
+
+/* Answers how many requests remain, as pen_uncancel. */
+unsigned task_take_back(struct pen_task *task, struct request *request);
+
+/* The first line of every PEN_ASYNC function: delivers what is pending. */
+static inline int task_checkpoint(struct pen_task *task)
+{
+        return UNLIKELY(task->interrupt) ? task_deliver(task) : 0;
+}
+
+/* One place in a line of waiting tasks; lives in the frame of the one that waits. */
+struct waiter {
+        struct list link;
+        struct pen_task *task;
+        bool woken; /* by waiters_wake_*; it is no longer in the line then */
+};
+
+/* Waits in the line. 0: woken. -ECANCELED: `*ret_woken` (may be NULL) says whether the wake-up had
+ * been given as well: then the caller passes it on. */
+static inline int waiters_wait(struct list *line, struct pen_task *task, const char *what,
+                               bool *ret_woken)
+{
+        struct waiter waiter = { .task = task };
+        int r;
+
+        list_append(line, &waiter.link);
+        r = task_suspend(task, what);
+        list_remove(&waiter.link);
+        if (ret_woken)
+                *ret_woken = waiter.woken;
+        return r;
+}
+
+bool waiters_wake_one(struct list *line);
+void waiters_wake_all(struct list *line);
+
+/* Frees the task's stack, if nobody has a reference any more, and tells who waits for it. */
+void task_reap(struct pen_task *task);
+
+/* --- rooms that live as long as the loop -------------------------------------------------------- */
+
+void loop_threads_free(struct pen_loop *loop);
+void loop_resolver_free(struct pen_loop *loop);
+void loop_signals_free(struct pen_loop *loop);

@@ -1,0 +1,33 @@
+/* The producer of `penstock run`: reads lines from a file or a pipe and pushes a job for each. It
+ * reads no faster than the store takes. */
+#pragma once
+
+#include <base/buffer.h>
+#include <flow/intake.h>
+
+struct run_results;
+
+struct run_input {
+        int fd;
+        const char *name; /* for messages */
+        bool lines;       /* a job a line of text, not JSON */
+        struct intake *intake;
+        struct run_results *results; /* hears of lines that cannot be jobs */
+
+        struct buffer buffer, scratch;
+        uint64_t line;   /* the number of the last one that was read */
+        uint64_t pushed;
+        uint64_t repeated; /* ids that were there already: not run again */
+        bool ended;      /* the whole input was read */
+        bool skipping;   /* within a line that is too long */
+};
+
+/* -errno: the file cannot be opened. */
+int run_input_open(struct run_input *in, const char *file);
+void run_input_close(struct run_input *in);
+
+/* Reads and pushes to the end. -ECANCELED; -errno: the file cannot be read. */
+PEN_ASYNC int run_input_run(struct run_input *in);
+
+/* How many lines a regular file has; 0: not known. Reads it once. */
+uint64_t run_input_count_lines(const struct run_input *in);

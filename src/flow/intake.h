@@ -1,0 +1,23 @@
+/* Where jobs come in, whoever the producer is: checks what a store need not know about, and pushes. */
+#pragma once
+
+#include <job/job.h>
+#include <store/store.h>
+
+struct intake {
+        struct store_queue *store;
+        size_t payload_max;
+};
+
+/* What came of one job, for the producer's ears. */
+struct receipt {
+        enum push_result result;
+        char id[129];
+        char error[256]; /* with -EINVAL: what was found and what is allowed */
+};
+
+/* Pushes a job; `source` goes with it into reports. Suspends while the store is full.
+ * -EINVAL: it is not acceptable, see the receipt.  -ECANCELED, -ENOMEM: it was not pushed.
+ */
+PEN_ASYNC int intake_push(struct intake *intake, const struct job_fields *fields, uint64_t source,
+                          struct receipt *ret_receipt);

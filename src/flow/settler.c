@@ -1,0 +1,103 @@
+#include <flow/settler.h>
+
+#include <errno.h>
+
+#include <penstock/sync.h>
+
+#define BATCH 128
+
+struct settler {
+        struct settler_options options;
+        struct random random; /* of the jitter */
+        struct list waiting;  /* flights */
+        struct pen_event *changed;
+        bool finishing;
+};
+
+int settler_create(const struct settler_options *options, struct settler **ret_settler)
+{
+        struct settler *s = malloc(sizeof(*s));
+        int r;
+
+        if (!s)
+                return -ENOMEM;
+        *s = (struct settler){ .options = *options };
+        list_init(&s->waiting);
+        random_seed_from_system(&s->random);
+        r = pen_event_create(&s->changed);
+        if (r < 0) {
+                free(s);
+                return r;
+        }
+        *ret_settler = s;
+        return 0;
+}
+
+void settler_free(struct settler *s)
+{
+        if (!s)
+                return;
+        pen_event_free(s->changed);
+        free(s);
+}
+
+void settler_take(struct settler *s, struct flight *flight)
+{
+        inflight_move(s->options.inflight, flight, FLIGHT_SETTLING);
+        list_append(&s->waiting, &flight->link);
+        pen_event_set(s->changed);
+}
+
+void settler_finish(struct settler *s)
+{
+        s->finishing = true;
+        pen_event_set(s->changed);
+}
+
+static int settle_batch(struct settler *s)
+{
+        struct settlement settlements[BATCH];
+        struct flight *flights[BATCH];
+        size_t n = 0;
+        int r;
+
+        for (; n < BATCH && !list_empty(&s->waiting); n++) {
+                struct flight *flight = list_first(&s->waiting, struct flight, link);
+
+                list_remove(&flight->link);
+                flight->verdict = retry_judge(s->options.retry, flight->job, flight->report.outcome,
+                                              flight->report.retry_after, &s->random);
+                flights[n] = flight;
+                settlements[n] = (struct settlement){ flight->job, flight->verdict };
+        }
+        r = store_settle(s->options.store, settlements, n);
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < n; i++) {
+                s->options.observer->settled(s->options.observer->data, flights[i]);
+                if (flights[i]->queued)
+                        (void)pen_queue_task_done(s->options.queue); /* once for each that was put */
+                inflight_give(s->options.inflight, flights[i]);
+        }
+        return 0;
+}
+
+int settler_run(void *arg)
+{
+        struct settler *s = arg;
+        int r;
+
+        for (;;) {
+                while (!list_empty(&s->waiting)) {
+                        r = settle_batch(s);
+                        if (r < 0)
+                                return r;
+                }
+                if (s->finishing)
+                        return 0;
+                pen_event_clear(s->changed);
+                r = pen_event_wait(s->changed);
+                if (r < 0)
+                        return r;
+        }
+}

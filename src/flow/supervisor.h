@@ -1,0 +1,41 @@
+/* The rooms of one queue, put together, started and stopped in order:
+ *
+ *     store ─► fetcher ─► put ─► [ bounded queue ] ─► get ─► consumer ─► handler
+ *       ▲        takes credit                                               │
+ *       └──────────── settler: task_done, credit back ◄─────────────────────┘
+ */
+#pragma once
+
+#include <flow/settler.h>
+#include <handler/handler.h>
+#include <store/store.h>
+
+struct supervisor_options {
+        const char *queue_name;
+        struct store_queue *store;
+        struct handler *handler;
+        size_t concurrency; /* consumers; not 0 */
+        size_t maxsize;     /* of the bounded queue; not 0 */
+        double rate;        /* starts a second; 0: no limit */
+        pen_usec timeout;   /* of an attempt; PEN_FOREVER: none */
+        struct retry_policy retry;
+        struct observer observer;
+};
+
+struct supervisor;
+
+/* What `options` points to outlives the supervisor. -ENXIO, -ENOMEM. */
+int supervisor_create(const struct supervisor_options *options, struct supervisor **ret_supervisor);
+
+/* Begins to fetch and to run. By the task that will stop it. -ENOMEM: nothing runs. */
+PEN_ASYNC int supervisor_start(struct supervisor *s);
+
+/* Stops fetching, gives back what is buffered, lets what runs finish for `grace`, takes the rest
+ * back (released), settles all. To be called once after a start, also by a task that was cancelled: a
+ * further cancellation ends the grace at once, and stays pending.
+ * 0, or what one of the rooms has failed with. */
+int supervisor_stop(struct supervisor *s, pen_usec grace);
+
+size_t supervisor_count(const struct supervisor *s, enum flight_state state);
+
+void supervisor_free(struct supervisor *s);

@@ -1,0 +1,400 @@
+#include "world.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include <penstock/group.h>
+#include <penstock/timeout.h>
+
+#define ME pen_task_name(pen_task_current())
+
+/* Children, named by what they do: sleep so long, then answer so. */
+static int child(void *world)
+{
+        pen_usec usec;
+        int result = 0, r;
+
+        ck_assert_int_ge(sscanf(ME, "%" SCNu64 " then %d", &usec, &result), 1);
+        r = pen_sleep(usec);
+        world_say(world, "%s at %d, ", r < 0 ? "cancelled" : "ended", (int)pen_now());
+        return r < 0 ? r : result;
+}
+
+/* Takes a second to end when cancelled, and then answers -EIO if it is named "bad". */
+static int slow_to_cancel(void *world)
+{
+        int r = pen_sleep(PEN_FOREVER);
+
+        ck_assert_int_eq(pen_sleep(PEN_SEC), 0);
+        world_say(world, "cleaned at %d, ", (int)(pen_now() / PEN_SEC));
+        return strcmp(ME, "bad") == 0 ? -EIO : r;
+}
+
+static int resist(void *world)
+{
+        int r = pen_sleep(PEN_FOREVER);
+
+        (void)world;
+        return r == -ECANCELED ? 5 : r;
+}
+
+static struct pen_task *play(struct world *w, int (*body)(void *world))
+{
+        struct pen_task *t;
+
+        world_init(w);
+        t = world_spawn(w, body);
+        world_run_until_idle(w);
+        return t;
+}
+
+#define PLAY(test, body, expected_result, expected_trace)                  \
+        START_TEST(test)                                                   \
+        {                                                                  \
+                PEN_CLEANUP(world_deinit) struct world w;                  \
+                struct pen_task *t = play(&w, body);                       \
+                                                                           \
+                world_advance(&w, PEN_HOUR);                               \
+                ck_assert_int_eq(pen_task_result(t), (expected_result));   \
+                ck_assert_str_eq(w.trace, expected_trace);                 \
+        }                                                                  \
+        END_TEST
+
+/* --- joining ------------------------------------------------------------------------------------ */
+
+static int join_three(void *world)
+{
+        PEN_CLEANUP(pen_group_freep) struct pen_group *g = NULL;
+
+        ck_assert_int_eq(pen_group_create(&g), 0);
+        ck_assert_int_eq(pen_group_spawn(g, "30", child, world), 0);
+        ck_assert_int_eq(pen_group_spawn(g, "10 then 7", child, world), 0);
+        ck_assert_int_eq(pen_group_spawn(g, "20", child, world), 0);
+        ck_assert_uint_eq(pen_group_size(g), 3);
+        ck_assert_int_eq(pen_group_join(g), 0);
+        ck_assert_uint_eq(pen_group_size(g), 0);
+        world_say(world, "joined at %d", (int)pen_now());
+        ck_assert_int_eq(pen_group_spawn(g, "1", child, world), -ESHUTDOWN);
+        return 1;
+}
+PLAY(join_waits_for_all, join_three, 1, "ended at 10, ended at 20, ended at 30, joined at 30")
+
+static int join_nobody(void *world)
+{
+        PEN_CLEANUP(pen_group_freep) struct pen_group *g = NULL, *unjoined = NULL;
+
+        (void)world;
+        ck_assert_int_eq(pen_group_create(&g), 0);
+        ck_assert_int_eq(pen_group_create(&unjoined), 0);
+        return pen_group_join(g);
+}
+PLAY(empty_group_joins_at_once, join_nobody, 0, "")
+
+struct spawner {
+        struct world *w;
+        struct pen_group *g;
+};
+
+static int spawn_sibling(void *spawner)
+{
+        struct spawner *s = spawner;
+
+        ck_assert_int_eq(pen_sleep(5), 0);
+        return pen_group_spawn(s->g, "10", child, s->w);
+}
+
+static int join_growing(void *world)
+{
+        PEN_CLEANUP(pen_group_freep) struct pen_group *g = NULL;
+        struct spawner s = { .w = world };
+
+        ck_assert_int_eq(pen_group_create(&g), 0);
+        s.g = g;
+        ck_assert_int_eq(pen_group_spawn(g, NULL, spawn_sibling, &s), 0);
+        ck_assert_int_eq(pen_group_join(g), 0);
+        world_say(world, "joined at %d", (int)pen_now());
+        return 1;
+}
+PLAY(join_waits_for_those_added_meanwhile, join_growing, 1, "ended at 15, joined at 15")
+
+/* --- failing ------------------------------------------------------------------------------------ */
+
+static int join_failing(void *world)
+{
+        PEN_CLEANUP(pen_group_freep) struct pen_group *g = NULL;
+
+        ck_assert_int_eq(pen_group_create(&g), 0);
+        ck_assert_int_eq(pen_group_spawn(g, "30", child, world), 0);
+        ck_assert_int_eq(pen_group_spawn(g, "10 then -5", child, world), 0);
+        ck_assert_int_eq(pen_group_spawn(g, "bad", slow_to_cancel, world), 0);
+        ck_assert_int_eq(pen_group_join(g), -5);
+        world_say(world, "joined");
+        ck_assert_int_eq(pen_group_spawn(g, "1", child, world), -ESHUTDOWN);
+        ck_assert_int_eq(pen_sleep(1), 0);
+        return pen_cancelling() == 0;
+}
+PLAY(first_error_cancels_the_siblings_and_join_waits_for_them, join_failing, 1,
+     "ended at 10, cancelled at 10, cleaned at 1, joined")
+
+static int body_of_failing(void *world)
+{
+        PEN_CLEANUP(pen_group_freep) struct pen_group *g = NULL;
+
+        ck_assert_int_eq(pen_group_create(&g), 0);
+        ck_assert_int_eq(pen_group_spawn(g, "10 then -5", child, world), 0);
+        ck_assert_int_eq(pen_sleep(PEN_HOUR), -ECANCELED);
+        world_say(world, "body at %d", (int)pen_now());
+        ck_assert_int_eq(pen_group_spawn(g, "1", child, world), -ESHUTDOWN);
+        ck_assert_int_eq(pen_group_join(g), -5);
+        ck_assert_int_eq(pen_sleep(1), 0);
+        return pen_cancelling() == 0;
+}
+PLAY(error_of_a_child_interrupts_the_body, body_of_failing, 1, "ended at 10, body at 10")
+
+static int masked_body_of_failing(void *world)
+{
+        PEN_CLEANUP(pen_group_freep) struct pen_group *g = NULL;
+
+        ck_assert_int_eq(pen_group_create(&g), 0);
+        ck_assert_int_eq(pen_group_spawn(g, "10 then -5", child, world), 0);
+        pen_uncancellable_begin();
+        ck_assert_int_eq(pen_sleep(20), 0);
+        pen_uncancellable_end();
+        ck_assert_int_eq(pen_group_join(g), -5);
+        ck_assert_int_eq(pen_sleep(1), 0);
+        return pen_cancelling() == 0;
+}
+PLAY(join_takes_back_what_the_body_has_not_met, masked_body_of_failing, 1, "ended at 10, ")
+
+static int free_instead_of_join(void *world)
+{
+        struct pen_group *g = NULL;
+
+        ck_assert_int_eq(pen_group_create(&g), 0);
+        ck_assert_int_eq(pen_group_spawn(g, "10 then -5", child, world), 0);
+        pen_uncancellable_begin();
+        ck_assert_int_eq(pen_sleep(20), 0);
+        pen_uncancellable_end();
+        pen_group_free(g);
+        ck_assert_uint_eq(pen_cancelling(), 0);
+        return pen_sleep(1) == 0;
+}
+PLAY(free_takes_back_what_the_body_has_not_met, free_instead_of_join, 1, "ended at 10, ")
+
+static int body_with_a_scope(void *world)
+{
+        PEN_CLEANUP(pen_group_freep) struct pen_group *g = NULL;
+        struct pen_timeout scope;
+
+        ck_assert_int_eq(pen_group_create(&g), 0);
+        ck_assert_int_eq(pen_group_spawn(g, "10 then -5", child, world), 0);
+        pen_timeout_begin(&scope, 20);
+        ck_assert_int_eq(pen_timeout_end(&scope, pen_sleep(PEN_HOUR)), -ECANCELED);
+        return pen_group_join(g);
+}
+PLAY(scope_in_the_body_does_not_take_a_childs_error, body_with_a_scope, -5, "ended at 10, ")
+
+static int group_in_a_scope(void *world)
+{
+        PEN_CLEANUP(pen_group_freep) struct pen_group *g = NULL;
+        struct pen_timeout scope;
+
+        pen_timeout_begin(&scope, 10);
+        ck_assert_int_eq(pen_group_create(&g), 0);
+        ck_assert_int_eq(pen_group_spawn(g, "20", child, world), 0);
+        return pen_timeout_end(&scope, pen_group_join(g));
+}
+PLAY(deadline_around_a_join_cancels_the_children, group_in_a_scope, -ETIME, "cancelled at 10, ")
+
+static int cancelled_child(void *world)
+{
+        pen_task_cancel(pen_task_current());
+        return child(world);
+}
+
+static int join_cancelled_child(void *world)
+{
+        PEN_CLEANUP(pen_group_freep) struct pen_group *g = NULL;
+
+        ck_assert_int_eq(pen_group_create(&g), 0);
+        ck_assert_int_eq(pen_group_spawn(g, "30", cancelled_child, world), 0);
+        ck_assert_int_eq(pen_group_spawn(g, "10", child, world), 0);
+        return pen_group_join(g);
+}
+PLAY(cancelled_child_is_no_failure, join_cancelled_child, 0, "cancelled at 0, ended at 10, ")
+
+/* --- cancelling --------------------------------------------------------------------------------- */
+
+static int cancel_group(void *world)
+{
+        PEN_CLEANUP(pen_group_freep) struct pen_group *g = NULL;
+
+        ck_assert_int_eq(pen_group_create(&g), 0);
+        ck_assert_int_eq(pen_group_spawn(g, "10", child, world), 0);
+        ck_assert_int_eq(pen_group_spawn(g, NULL, resist, world), 0);
+        ck_assert_int_eq(pen_sleep(1), 0);
+        pen_group_cancel(g);
+        ck_assert_int_eq(pen_group_spawn(g, "1", child, world), -ESHUTDOWN);
+        return pen_group_join(g);
+}
+PLAY(cancelled_group_has_not_failed, cancel_group, 0, "cancelled at 1, ")
+
+static int join_slow(void *world)
+{
+        PEN_CLEANUP(pen_group_freep) struct pen_group *g = NULL;
+        struct world *w = world;
+        int r;
+
+        ck_assert_int_eq(pen_group_create(&g), 0);
+        ck_assert_int_eq(pen_group_spawn(g, w->result ? "bad" : "good", slow_to_cancel, w), 0);
+        r = pen_group_join(g);
+        world_say(w, "joined, then %s", pen_sleep(1) == -ECANCELED ? "cancelled" : "not");
+        return r;
+}
+
+START_TEST(cancelled_join_cancels_the_children_and_waits_for_them)
+{
+        PEN_CLEANUP(world_deinit) struct world w;
+        struct pen_task *t = play(&w, join_slow);
+
+        pen_task_cancel(t);
+        world_advance(&w, PEN_HOUR);
+        ck_assert_int_eq(pen_task_result(t), -ECANCELED);
+        ck_assert_str_eq(w.trace, "cleaned at 1, joined, then not");
+}
+END_TEST
+
+START_TEST(cancelled_join_tells_a_childs_error_and_the_request_stays)
+{
+        struct pen_task *t;
+        PEN_CLEANUP(world_deinit) struct world w;
+
+        world_init(&w);
+        w.result = 1;
+        t = world_spawn(&w, join_slow);
+        world_run_until_idle(&w);
+        pen_task_cancel(t);
+        world_advance(&w, PEN_HOUR);
+        ck_assert_int_eq(pen_task_result(t), -EIO);
+        ck_assert_str_eq(w.trace, "cleaned at 1, joined, then cancelled");
+}
+END_TEST
+
+static int join_when_cancelled(void *world)
+{
+        PEN_CLEANUP(pen_group_freep) struct pen_group *g = NULL;
+
+        ck_assert_int_eq(pen_group_create(&g), 0);
+        ck_assert_int_eq(pen_group_spawn(g, "10", child, world), 0);
+        ck_assert_int_eq(pen_yield(), 0);
+        pen_task_cancel(pen_task_current());
+        ck_assert_int_eq(pen_group_join(g), -ECANCELED);
+        ck_assert_uint_eq(pen_group_size(g), 0);
+        return 1;
+}
+PLAY(join_by_a_cancelled_task_waits_for_the_children, join_when_cancelled, 1, "cancelled at 0, ")
+
+static int free_slow(void *world)
+{
+        struct pen_group *g = NULL;
+
+        ck_assert_int_eq(pen_group_create(&g), 0);
+        ck_assert_int_eq(pen_group_spawn(g, NULL, slow_to_cancel, world), 0);
+        ck_assert_int_eq(pen_yield(), 0);
+        pen_group_freep(&g);
+        world_say(world, "freed");
+        return pen_yield();
+}
+
+START_TEST(free_waits_for_the_children_even_if_cancelled)
+{
+        PEN_CLEANUP(world_deinit) struct world w;
+        struct pen_task *t = play(&w, free_slow);
+
+        pen_task_cancel(t);
+        world_advance(&w, PEN_SEC - 1);
+        ck_assert_str_eq(w.trace, "");
+        world_advance(&w, 1);
+        ck_assert_str_eq(w.trace, "cleaned at 1, freed");
+        ck_assert_int_eq(pen_task_result(t), -ECANCELED);
+}
+END_TEST
+
+/* --- nested, and misused ------------------------------------------------------------------------ */
+
+static int inner_group(void *world)
+{
+        PEN_CLEANUP(pen_group_freep) struct pen_group *g = NULL;
+
+        ck_assert_int_eq(pen_group_create(&g), 0);
+        ck_assert_int_eq(pen_group_spawn(g, "40", child, world), 0);
+        ck_assert_int_eq(pen_group_spawn(g, "10 then -5", child, world), 0);
+        return pen_group_join(g);
+}
+
+static int outer_group(void *world)
+{
+        PEN_CLEANUP(pen_group_freep) struct pen_group *g = NULL;
+
+        ck_assert_int_eq(pen_group_create(&g), 0);
+        ck_assert_int_eq(pen_group_spawn(g, "inner", inner_group, world), 0);
+        ck_assert_int_eq(pen_group_spawn(g, "50", child, world), 0);
+        return pen_group_join(g);
+}
+PLAY(error_climbs_through_nested_groups, outer_group, -5,
+     "ended at 10, cancelled at 10, cancelled at 10, ")
+
+static int join_others(void *spawner)
+{
+        struct spawner *s = spawner;
+
+        return pen_group_join(s->g) == -EPERM;
+}
+
+static int lend_group(void *world)
+{
+        PEN_CLEANUP(pen_group_freep) struct pen_group *g = NULL;
+        struct spawner s = { .w = world };
+        struct pen_task *t;
+
+        ck_assert_int_eq(pen_group_create(&g), 0);
+        s.g = g;
+        t = world_spawn_arg(world, join_others, &s);
+        ck_assert_int_eq(pen_yield(), 0);
+        ck_assert_int_eq(pen_task_result(t), 1);
+        return 1;
+}
+PLAY(group_of_another_task_cannot_be_joined, lend_group, 1, "")
+
+START_TEST(group_needs_a_task)
+{
+        struct pen_group *g = NULL;
+        PEN_CLEANUP(world_deinit) struct world w;
+
+        ck_assert_int_eq(pen_group_create(&g), -ENXIO);
+        world_init(&w);
+        ck_assert_int_eq(pen_group_create(&g), -ENXIO);
+        ck_assert_ptr_null(g);
+        pen_group_free(NULL);
+}
+END_TEST
+
+int main(void)
+{
+        return RUN_SUITE("group", join_waits_for_all, empty_group_joins_at_once,
+                         join_waits_for_those_added_meanwhile,
+                         first_error_cancels_the_siblings_and_join_waits_for_them,
+                         error_of_a_child_interrupts_the_body,
+                         join_takes_back_what_the_body_has_not_met,
+                         free_takes_back_what_the_body_has_not_met,
+                         scope_in_the_body_does_not_take_a_childs_error,
+                         deadline_around_a_join_cancels_the_children, cancelled_child_is_no_failure,
+                         cancelled_group_has_not_failed,
+                         cancelled_join_cancels_the_children_and_waits_for_them,
+                         cancelled_join_tells_a_childs_error_and_the_request_stays,
+                         join_by_a_cancelled_task_waits_for_the_children,
+                         free_waits_for_the_children_even_if_cancelled,
+                         error_climbs_through_nested_groups, group_of_another_task_cannot_be_joined,
+                         group_needs_a_task);
+}

@@ -1,0 +1,446 @@
+#include "world.h"
+
+#include <errno.h>
+
+#include <penstock/queue.h>
+#include <penstock/sync.h>
+#include <penstock/timeout.h>
+
+/* Plays fn in a task of a world of its own until nothing is left to do; it answers 1 if all was well. */
+static void play(int (*fn)(void *world))
+{
+        struct pen_task *t;
+        PEN_CLEANUP(world_deinit) struct world w;
+
+        world_init(&w);
+        t = world_spawn(&w, fn);
+        world_advance(&w, PEN_DAY);
+        ck_assert_int_eq(pen_task_result(t), 1);
+}
+
+#define PLAY(test, fn)   \
+        START_TEST(test) \
+        {                \
+                play(fn); \
+        }                \
+        END_TEST
+
+static int fire(void *world)
+{
+        struct pen_timeout scope;
+        int r;
+
+        (void)world;
+        pen_timeout_begin(&scope, 10);
+        r = pen_sleep(PEN_SEC);
+        ck_assert_int_eq(r, -ECANCELED);
+        ck_assert_uint_eq(pen_now(), 10);
+        ck_assert(pen_timeout_expired(&scope));
+        ck_assert_int_eq(pen_sleep(5), 0); /* once */
+        ck_assert_int_eq(pen_timeout_end(&scope, r), -ETIME);
+        ck_assert_uint_eq(pen_cancelling(), 0);
+        ck_assert_int_eq(pen_sleep(5), 0);
+        return 1;
+}
+PLAY(expired_scope_answers_etime, fire)
+
+static int do_not_fire(void *world)
+{
+        struct pen_timeout scope;
+
+        (void)world;
+        pen_timeout_begin(&scope, 10);
+        ck_assert_int_eq(pen_sleep(9), 0);
+        ck_assert(!pen_timeout_expired(&scope));
+        ck_assert_int_eq(pen_timeout_end(&scope, 7), 7);
+        ck_assert_int_eq(pen_sleep(PEN_SEC), 0);
+        return 1;
+}
+PLAY(scope_that_ended_in_time_does_nothing, do_not_fire)
+
+static int pass_on(void *world)
+{
+        struct pen_timeout scope;
+
+        (void)world;
+        pen_timeout_begin(&scope, PEN_FOREVER);
+        ck_assert_int_eq(pen_sleep(PEN_HOUR), 0);
+        ck_assert_int_eq(pen_timeout_end(&scope, -EIO), -EIO);
+        pen_timeout_begin(&scope, 10);
+        ck_assert_int_eq(pen_sleep(PEN_HOUR), -ECANCELED);
+        ck_assert_int_eq(pen_timeout_end(&scope, -EIO), -EIO);
+        ck_assert_uint_eq(pen_cancelling(), 0);
+        return 1;
+}
+PLAY(errors_of_the_body_pass_through, pass_on)
+
+static int keep_result(void *world)
+{
+        struct pen_timeout scope;
+
+        (void)world;
+        pen_timeout_begin(&scope, 10);
+        ck_assert_int_eq(pen_sleep(PEN_SEC), -ECANCELED);
+        ck_assert_int_eq(pen_timeout_end(&scope, 7), 7);
+        ck_assert_uint_eq(pen_cancelling(), 0);
+        return pen_sleep(1) == 0;
+}
+PLAY(result_is_kept_if_the_body_finishes_anyway, keep_result)
+
+static int take_back(void *world)
+{
+        struct pen_timeout scope;
+
+        (void)world;
+        pen_timeout_begin(&scope, 10);
+        pen_uncancellable_begin();
+        ck_assert_int_eq(pen_sleep(20), 0);
+        pen_uncancellable_end();
+        ck_assert(pen_timeout_expired(&scope));
+        ck_assert_int_eq(pen_timeout_end(&scope, 7), 7);
+        ck_assert_uint_eq(pen_cancelling(), 0);
+        return pen_sleep(1) == 0;
+}
+PLAY(undelivered_request_of_a_scope_is_taken_back, take_back)
+
+/* --- nested ------------------------------------------------------------------------------------- */
+
+static int inner_fires(void *world)
+{
+        struct pen_timeout outer, inner;
+        int r;
+
+        (void)world;
+        pen_timeout_begin(&outer, 100);
+        pen_timeout_begin(&inner, 10);
+        r = pen_timeout_end(&inner, pen_sleep(PEN_SEC));
+        ck_assert_int_eq(r, -ETIME);
+        ck_assert_int_eq(pen_sleep(50), 0);
+        ck_assert_int_eq(pen_timeout_end(&outer, 0), 0);
+        ck_assert(!pen_timeout_expired(&outer));
+        return pen_cancelling() == 0;
+}
+PLAY(inner_scope_runs_out_alone, inner_fires)
+
+static int outer_fires(void *world)
+{
+        struct pen_timeout outer, inner;
+        int r;
+
+        (void)world;
+        pen_timeout_begin(&outer, 10);
+        pen_timeout_begin(&inner, 100);
+        r = pen_timeout_end(&inner, pen_sleep(PEN_SEC));
+        ck_assert_int_eq(r, -ECANCELED);
+        ck_assert(!pen_timeout_expired(&inner));
+        ck_assert_int_eq(pen_timeout_end(&outer, r), -ETIME);
+        return pen_cancelling() == 0;
+}
+PLAY(inner_scope_does_not_take_the_outer_deadline_for_its_own, outer_fires)
+
+static int both_fire(void *world)
+{
+        struct pen_timeout outer, inner;
+        int r;
+
+        (void)world;
+        pen_timeout_begin(&outer, 10);
+        pen_timeout_begin(&inner, 10);
+        r = pen_timeout_end(&inner, pen_sleep(PEN_SEC));
+        ck_assert_int_eq(r, -ECANCELED);
+        ck_assert_int_eq(pen_timeout_end(&outer, r), -ETIME);
+        return pen_cancelling() == 0 && pen_sleep(1) == 0;
+}
+PLAY(both_run_out_at_once_and_the_outer_tells, both_fire)
+
+/* The inner one runs out first, the outer one while the body cleans up. */
+static int outer_fires_in_cleanup(void *world)
+{
+        struct pen_timeout outer, inner;
+        int r;
+
+        (void)world;
+        pen_timeout_begin(&outer, 20);
+        pen_timeout_begin(&inner, 10);
+        r = pen_sleep(PEN_SEC);
+        ck_assert_int_eq(pen_sleep(PEN_SEC), -ECANCELED);
+        ck_assert_uint_eq(pen_now(), 20);
+        r = pen_timeout_end(&inner, r);
+        ck_assert_int_eq(r, -ECANCELED);
+        ck_assert_int_eq(pen_timeout_end(&outer, r), -ETIME);
+        return pen_cancelling() == 0 && pen_sleep(1) == 0;
+}
+PLAY(outer_deadline_during_cleanup_of_the_inner_wins, outer_fires_in_cleanup)
+
+#define DEPTH 5
+
+/* Scopes with these deadlines, outermost first: exactly one says -ETIME, the one that ran out first
+ * (the outermost of equals), and all inside it -ECANCELED. */
+static int nest(const pen_usec *deadlines, size_t depth, size_t last, size_t *ret_told)
+{
+        struct pen_timeout scope;
+        int r;
+
+        if (depth == last)
+                return pen_sleep(PEN_HOUR);
+        pen_timeout_begin(&scope, deadlines[depth]);
+        r = pen_timeout_end(&scope, nest(deadlines, depth + 1, last, ret_told));
+        if (r == -ETIME && *ret_told == last)
+                *ret_told = depth;
+        return r;
+}
+
+static int nest_all(void *world)
+{
+        struct random random;
+
+        (void)world;
+        random_seed(&random, 1);
+        for (int round = 0; round < 300; round++) {
+                size_t told = DEPTH, expected = 0;
+                pen_usec deadlines[DEPTH];
+
+                for (size_t i = 0; i < DEPTH; i++) {
+                        deadlines[i] = 1 + random_below(&random, 4);
+                        if (deadlines[i] < deadlines[expected])
+                                expected = i;
+                }
+                ck_assert_int_eq(nest(deadlines, 0, DEPTH, &told), -ETIME);
+                ck_assert_uint_eq(told, expected);
+                ck_assert_uint_eq(pen_cancelling(), 0);
+                ck_assert_int_eq(pen_yield(), 0);
+        }
+        return 1;
+}
+PLAY(of_nested_scopes_the_one_that_ran_out_says_so, nest_all)
+
+/* --- zero and moved ----------------------------------------------------------------------------- */
+
+static int zero(void *world)
+{
+        struct world *w = world;
+        struct pen_timeout scope;
+        void *item = world;
+
+        ck_assert_int_eq(pen_queue_create(1, NULL, &w->queue), 0);
+        pen_timeout_begin(&scope, 0);
+        ck_assert_int_eq(pen_queue_put(w->queue, item), 0);
+        ck_assert_int_eq(pen_queue_get(w->queue, &item), 0);
+        ck_assert_int_eq(pen_timeout_end(&scope, 7), 7);
+
+        pen_timeout_begin(&scope, 0);
+        ck_assert_int_eq(pen_timeout_end(&scope, pen_queue_get(w->queue, &item)), -ETIME);
+        ck_assert_uint_eq(pen_now(), 0);
+        return 1;
+}
+PLAY(zero_lets_pass_what_need_not_wait, zero)
+
+static int reschedule(void *world)
+{
+        struct pen_timeout scope;
+
+        (void)world;
+        pen_timeout_begin(&scope, 10);
+        ck_assert_int_eq(pen_sleep(9), 0);
+        ck_assert_int_eq(pen_timeout_reschedule(&scope, 100), 0); /* later */
+        ck_assert_int_eq(pen_sleep(99), 0);
+        ck_assert_int_eq(pen_timeout_reschedule(&scope, PEN_FOREVER), 0);
+        ck_assert_int_eq(pen_sleep(PEN_HOUR), 0);
+        ck_assert_int_eq(pen_timeout_reschedule(&scope, 10), 0); /* sooner */
+        ck_assert_int_eq(pen_sleep(PEN_HOUR), -ECANCELED);
+        ck_assert_uint_eq(pen_now(), PEN_HOUR + 118);
+        ck_assert_int_eq(pen_timeout_reschedule(&scope, 10), -ETIME); /* too late */
+        ck_assert_int_eq(pen_timeout_end(&scope, -ECANCELED), -ETIME);
+
+        pen_timeout_begin(&scope, PEN_HOUR);
+        ck_assert_int_eq(pen_timeout_reschedule(&scope, 0), 0);
+        ck_assert_int_eq(pen_timeout_end(&scope, pen_sleep(1)), -ETIME);
+        return 1;
+}
+PLAY(deadline_can_be_moved_until_it_has_passed, reschedule)
+
+/* --- together with other cancellations ---------------------------------------------------------- */
+
+static int bounded_sleep(void *world)
+{
+        struct world *w = world;
+        struct pen_timeout scope;
+        int r;
+
+        pen_timeout_begin(&scope, 100);
+        r = pen_timeout_end(&scope, pen_sleep(PEN_HOUR));
+        w->result = (int)pen_cancelling();
+        return r;
+}
+
+START_TEST(cancellation_from_elsewhere_stays_a_cancellation)
+{
+        struct pen_task *t;
+        PEN_CLEANUP(world_deinit) struct world w;
+
+        world_init(&w);
+        t = world_spawn(&w, bounded_sleep);
+        world_advance(&w, 50);
+        pen_task_cancel(t);
+        world_advance(&w, PEN_SEC);
+        ck_assert_int_eq(pen_task_result(t), -ECANCELED);
+        ck_assert_int_eq(w.result, 1);
+}
+END_TEST
+
+static int bounded_cleanup(void *world)
+{
+        struct pen_timeout scope;
+
+        (void)world;
+        ck_assert_int_eq(pen_sleep(PEN_HOUR), -ECANCELED);
+        ck_assert_uint_eq(pen_cancelling(), 1);
+        pen_timeout_begin(&scope, 10);
+        ck_assert_int_eq(pen_timeout_end(&scope, pen_sleep(PEN_HOUR)), -ETIME);
+        ck_assert_uint_eq(pen_cancelling(), 1);
+        return 1;
+}
+
+START_TEST(timeouts_work_in_the_cleanup_of_a_cancelled_task)
+{
+        struct pen_task *t;
+        PEN_CLEANUP(world_deinit) struct world w;
+
+        world_init(&w);
+        t = world_spawn(&w, bounded_cleanup);
+        world_run_until_idle(&w);
+        pen_task_cancel(t);
+        world_advance(&w, 10);
+        ck_assert_int_eq(pen_task_result(t), 1);
+}
+END_TEST
+
+/* Expires at 10, is cancelled at 15, wakes at 20. `result`: what the body returns. */
+static int masked_body(void *world)
+{
+        struct world *w = world;
+        struct pen_timeout scope;
+        int r;
+
+        pen_timeout_begin(&scope, 10);
+        pen_uncancellable_begin();
+        r = pen_sleep(20);
+        pen_uncancellable_end();
+        if (w->result < 0)
+                r = pen_sleep(20);
+        r = pen_timeout_end(&scope, r);
+        ck_assert_int_eq(r, w->result);
+        ck_assert_uint_eq(pen_cancelling(), 1);
+        r = pen_sleep(20);
+        ck_assert_int_eq(r, w->result < 0 ? 0 : -ECANCELED);
+        return 1;
+}
+
+static void cancel_an_expired(int result)
+{
+        struct pen_task *t;
+        PEN_CLEANUP(world_deinit) struct world w;
+
+        world_init(&w);
+        w.result = result;
+        t = world_spawn(&w, masked_body);
+        world_advance(&w, 15);
+        pen_task_cancel(t);
+        world_advance(&w, 100);
+        ck_assert_int_eq(pen_task_result(t), 1);
+}
+
+START_TEST(expired_and_cancelled_is_cancelled)
+{
+        cancel_an_expired(-ECANCELED);
+}
+END_TEST
+
+START_TEST(end_takes_back_its_own_request_only)
+{
+        cancel_an_expired(0);
+}
+END_TEST
+
+static int await_within(void *world)
+{
+        struct world *w = world;
+        struct pen_timeout scope;
+        int r;
+
+        pen_timeout_begin(&scope, 10);
+        r = pen_await(w->task, &w->result);
+        return pen_timeout_end(&scope, r);
+}
+
+START_TEST(deadline_reaches_the_awaited_task)
+{
+        struct pen_task *t;
+        PEN_CLEANUP(world_deinit) struct world w;
+
+        world_init(&w);
+        w.task = world_spawn(&w, sleep_forever);
+        t = world_spawn(&w, await_within);
+        world_advance(&w, 10);
+        ck_assert_int_eq(pen_task_result(w.task), -ECANCELED);
+        ck_assert_int_eq(pen_task_result(t), -ETIME);
+}
+END_TEST
+
+/* --- pen_within, and outside of tasks ----------------------------------------------------------- */
+
+static int sleep_for(void *usec)
+{
+        int r = pen_sleep(*(pen_usec *)usec);
+
+        return r < 0 ? r : 7;
+}
+
+static int within(void *world)
+{
+        pen_usec ten = 10;
+
+        (void)world;
+        ck_assert_int_eq(pen_within(11, sleep_for, &ten), 7);
+        ck_assert_int_eq(pen_within(PEN_FOREVER, sleep_for, &ten), 7);
+        ck_assert_int_eq(pen_within(9, sleep_for, &ten), -ETIME);
+        ck_assert_uint_eq(pen_now(), 29);
+        pen_task_cancel(pen_task_current());
+        ck_assert_int_eq(pen_within(11, sleep_for, &ten), -ECANCELED);
+        return 1;
+}
+PLAY(within_is_a_scope_around_a_call, within)
+
+START_TEST(outside_a_task_a_scope_does_nothing)
+{
+        struct pen_timeout scope;
+        PEN_CLEANUP(world_deinit) struct world w;
+
+        pen_timeout_begin(&scope, 0);
+        ck_assert_int_eq(pen_timeout_end(&scope, -ECANCELED), -ECANCELED);
+        world_init(&w);
+        pen_timeout_begin(&scope, 0);
+        world_advance(&w, PEN_SEC);
+        ck_assert(!pen_timeout_expired(&scope));
+        ck_assert_int_eq(pen_timeout_end(&scope, -ECANCELED), -ECANCELED);
+}
+END_TEST
+
+int main(void)
+{
+        return RUN_SUITE("timeout", expired_scope_answers_etime,
+                         scope_that_ended_in_time_does_nothing, errors_of_the_body_pass_through,
+                         result_is_kept_if_the_body_finishes_anyway,
+                         undelivered_request_of_a_scope_is_taken_back, inner_scope_runs_out_alone,
+                         inner_scope_does_not_take_the_outer_deadline_for_its_own,
+                         both_run_out_at_once_and_the_outer_tells,
+                         outer_deadline_during_cleanup_of_the_inner_wins,
+                         of_nested_scopes_the_one_that_ran_out_says_so,
+                         zero_lets_pass_what_need_not_wait,
+                         deadline_can_be_moved_until_it_has_passed,
+                         cancellation_from_elsewhere_stays_a_cancellation,
+                         timeouts_work_in_the_cleanup_of_a_cancelled_task,
+                         expired_and_cancelled_is_cancelled, end_takes_back_its_own_request_only,
+                         deadline_reaches_the_awaited_task, within_is_a_scope_around_a_call,
+                         outside_a_task_a_scope_does_nothing);
+}

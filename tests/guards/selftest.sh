@@ -1,0 +1,160 @@
+#!/bin/sh
+# The guards guard: each lets a good tree pass and refuses a planted violation of each kind, naming
+# it. Works on copies.
+#
+#     tests/guards/selftest.sh [TREE]
+set -u
+tree=$(cd "${1:-${srcdir:-.}}" && pwd) || exit 1
+guards=$tree/tests/guards
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT
+bad=0
+n=0
+
+fresh_copy() {
+        rm -rf "$work/tree"
+        mkdir "$work/tree"
+        cp -R "$tree/include" "$tree/src" "$tree/tests" "$tree/.clang-format" "$work/tree"
+}
+
+# passes GUARD [ARG…]
+passes() {
+        guard=$1
+        shift
+        n=$((n + 1))
+        if ! "$guards/$guard" "$work/tree" "$@" >"$work/out" 2>&1; then
+                echo "$guard: fails without a violation:"
+                sed 's/^/    /' "$work/out"
+                bad=$((bad + 1))
+        fi
+}
+
+# refuses GUARD PATTERN KIND [ARG…]: it fails and says PATTERN; then a fresh copy.
+refuses() {
+        guard=$1 pattern=$2 kind=$3
+        shift 3
+        n=$((n + 1))
+        if "$guards/$guard" "$work/tree" "$@" >"$work/out" 2>&1; then
+                echo "$guard: does not see $kind"
+                bad=$((bad + 1))
+        elif ! grep -q -- "$pattern" "$work/out"; then
+                echo "$guard: fails, but not for $kind:"
+                sed 's/^/    /' "$work/out"
+                bad=$((bad + 1))
+        fi
+        fresh_copy
+}
+
+# plant FILE LINE: as the first one.
+plant() {
+        { printf '%s\n' "$2"; cat "$work/tree/$1"; } >"$work/planted"
+        cp "$work/planted" "$work/tree/$1"
+}
+
+fresh_copy
+
+# --- includes -------------------------------------------------------------------------------------
+passes includes.sh
+plant src/base/heap.c '#include <async/loop.h>'
+refuses includes.sh 'src/base/heap.c:1: async/loop.h' 'base using async'
+plant src/base/heap.c '#include <penstock/task.h>'
+refuses includes.sh 'src/base/heap.c:1: penstock/task.h' 'base using more of penstock than common.h'
+plant src/async/task.c '#include <job/job.h>'
+refuses includes.sh 'src/async/task.c:1: job/job.h' 'async using job'
+plant src/job/retry.c '#include <penstock/loop.h>'
+refuses includes.sh 'src/job/retry.c:1: penstock/loop.h' 'job using the loop'
+plant src/job/retry.h '#include <async/loop.h>'
+refuses includes.sh 'src/job/retry.h:1: async/loop.h' 'job using async'
+plant src/store/memory.c '#  include <handler/handler.h>'
+refuses includes.sh 'src/store/memory.c:1: handler/handler.h' 'store using handler'
+plant src/handler/handler.c '#include <flow/limits.h>'
+refuses includes.sh 'src/handler/handler.c:1: flow/limits.h' 'handler using flow'
+plant src/flow/limits.c '#include <cli/cli.h>'
+refuses includes.sh 'src/flow/limits.c:1: cli/cli.h' 'flow using cli'
+plant src/flow/limits.c '#include <async/loop.h>'
+refuses includes.sh 'src/flow/limits.c:1: async/loop.h' 'flow using the inside of libpenstock'
+plant src/flow/limits.c '#include <curl/curl.h>'
+refuses includes.sh 'src/flow/limits.c:1: curl/curl.h' 'flow using curl'
+plant src/cli/run.c '#include <event2/event.h>'
+refuses includes.sh 'src/cli/run.c:1: event2/event.h' 'cli using libevent'
+plant src/cli/run.c '#include "../flow/limits.h"'
+refuses includes.sh 'src/cli/run.c:1: ../flow' 'a path upwards'
+plant src/cli/run.c '#include "run_options.h"'
+refuses includes.sh 'src/cli/run.c:1: run_options.h' 'quotes'
+plant include/penstock/task.h '#include <base/list.h>'
+refuses includes.sh 'include/penstock/task.h:1: base/list.h' 'a public header using base'
+printf '#include <flow/limits.h>\n' >"$work/tree/tests/base/test_planted.c"
+refuses includes.sh 'tests/base/test_planted.c:1: flow/limits.h' 'a test using a later layer'
+printf '#include "../async/world.h"\n' >"$work/tree/tests/job/test_planted.c"
+refuses includes.sh 'tests/job/test_planted.c:1: async/world.h' "a test using a later layer's helpers"
+
+# --- headers --------------------------------------------------------------------------------------
+passes headers.sh
+planted=include/penstock/planted.h
+printf '#pragma once\nint pen_planted(size_t n);\n' >"$work/tree/$planted"
+refuses headers.sh 'planted.h: does not compile' 'a header that needs another one'
+printf '#pragma once\nvoid pen_planted(void *class, int new);\n' >"$work/tree/$planted"
+if command -v "${CXX:-c++}" >/dev/null; then
+        refuses headers.sh 'planted.h: does not compile' 'a header that is not C++'
+fi
+printf 'struct pen_planted {\n        int i;\n};\n' >"$work/tree/$planted"
+refuses headers.sh 'planted.h: does not compile' 'a header without #pragma once'
+printf '#pragma once\nvoid planted(void);\n' >"$work/tree/$planted"
+refuses headers.sh 'function planted' 'a function without pen_'
+printf '#pragma once\nstruct planted {\n        int i;\n};\n' >"$work/tree/$planted"
+refuses headers.sh 'type planted' 'a structure without pen_'
+printf '#pragma once\ntypedef int (*planted)(int i);\n' >"$work/tree/$planted"
+refuses headers.sh 'type planted' 'a typedef without pen_'
+printf '#pragma once\nenum pen_planted {\n        PEN_ONE,\n        TWO = 2,\n};\n' >"$work/tree/$planted"
+refuses headers.sh 'constant TWO' 'a constant without PEN_'
+printf '#pragma once\n#define PLANTED 1\n' >"$work/tree/$planted"
+refuses headers.sh 'define PLANTED' 'a macro without PEN_'
+printf '#pragma once\nextern const int planted;\n' >"$work/tree/$planted"
+refuses headers.sh 'variable planted' 'a variable without pen_'
+
+# --- symbols: a library of two functions ----------------------------------------------------------
+library=$work/libplanted.so
+
+small_library() {
+        rm -rf "$work/tree"
+        mkdir -p "$work/tree/include/penstock" "$work/tree/src/async"
+        printf 'void pen_one(void);\nint pen_two(int i);\nstatic inline int pen_here(void)\n{\n        return 1;\n}\n' \
+                >"$work/tree/include/penstock/small.h"
+        printf 'pen_one\npen_two\n' >"$work/tree/src/async/libpenstock.sym"
+        printf 'void pen_one(void);\nint pen_two(int i);\nvoid pen_one(void) {}\nint pen_two(int i) { return i; }\n%s\n' "$1" \
+                >"$work/small.c"
+        ${CC:-cc} -shared -fPIC -o "$library" "$work/small.c"
+}
+fresh_copy() { small_library ''; }
+
+fresh_copy
+passes symbols.sh "$library"
+small_library 'int pen_leak;'
+refuses symbols.sh 'pen_leak: exported' 'an export that is not listed' "$library"
+small_library 'void helper(void); void helper(void) {}'
+refuses symbols.sh 'helper: exported' 'an inner function that leaks' "$library"
+echo pen_three >>"$work/tree/src/async/libpenstock.sym"
+refuses symbols.sh 'pen_three: in src/async/libpenstock.sym, but not exported' 'a listed name that is not there' "$library"
+echo pen_two >>"$work/tree/src/async/libpenstock.sym"
+refuses symbols.sh 'pen_two: stands twice' 'a name listed twice' "$library"
+echo 'void pen_forgotten(void);' >>"$work/tree/include/penstock/small.h"
+refuses symbols.sh 'pen_forgotten: declared' 'a function that was forgotten in the list' "$library"
+sed -i '/pen_two/d' "$work/tree/include/penstock/small.h"
+refuses symbols.sh 'pen_two: in src/async/libpenstock.sym, but no public header' 'an export that no header declares' "$library"
+
+# --- format ---------------------------------------------------------------------------------------
+if command -v clang-format-14 >/dev/null; then
+        fresh_copy() {
+                rm -rf "$work/tree"
+                mkdir -p "$work/tree/src" "$work/tree/include" "$work/tree/tests" "$work/tree/bench"
+                cp "$tree/.clang-format" "$work/tree"
+                printf 'int planted(void)\n{\n        return 1;\n}\n' >"$work/tree/src/planted.c"
+        }
+        fresh_copy
+        passes format.sh
+        printf 'int planted(void) {\n  return 1;\n}\n' >"$work/tree/src/planted.c"
+        refuses format.sh 'src/planted.c:1' 'another layout'
+fi
+
+echo "$n checks of the guards, $bad failed"
+exit $((bad > 0))
