@@ -255,6 +255,18 @@ static int give(struct pen_stream *stream, const struct request *request)
 
 /* --- requests ------------------------------------------------------------------------------------- */
 
+static void read_path(const char *line, size_t size, char path[1024])
+{
+        const char *start = memchr(line, ' ', size), *end;
+
+        *path = '\0';
+        if (!start++)
+                return;
+        end = memchr(start, ' ', size - (size_t)(start - line));
+        if (end && end - start < 1024)
+                snprintf(path, 1024, "%.*s", (int)(end - start), start);
+}
+
 /* 1: there is one. 0: there will be no more. */
 static int read_request(struct pen_stream *stream, struct request *request)
 {
@@ -269,9 +281,9 @@ static int read_request(struct pen_stream *stream, struct request *request)
                 if (n <= 0)
                         return (int)n;
                 if (buffer_size(&request->text) == 0)
-                        sscanf(line, "%*s %1023s", request->path);
+                        read_path(line, (size_t)n, request->path);
                 if (n > 15 && strncasecmp(line, "Content-Length:", 15) == 0)
-                        request->body = (size_t)atol(line + 15);
+                        request->body = (size_t)atol(line + 15); /* ends at the line's end */
                 r = buffer_append(&request->text, line, (size_t)n);
                 if (r < 0)
                         return r;

@@ -36,7 +36,9 @@ struct pen_options {
 #define PEN_OPTIONS_DEFAULT { .clock = PEN_CLOCK_REAL }
 
 /* Runs fn(arg) as the main task of a new loop and answers what it returned. Tasks that are left
- * over by then are cancelled and awaited.
+ * over by then are cancelled and awaited. In the main thread, if the disposition of SIGINT is the
+ * default: the first SIGINT cancels the main task, a second one kills. SIGPIPE, if it is at its
+ * default, is ignored from then on.
  * -EBUSY: a loop runs in this thread already.  -ENOMEM, -EMFILE: the loop could not be made.
  */
 int pen_run(int (*fn)(void *arg), void *arg);

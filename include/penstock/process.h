@@ -6,8 +6,9 @@
  * so that it does not run on without us; what it has started itself is not, and set-user-ID
  * programs are not. The virtual clock stands still while a child runs.
  *
- * Needs Linux 5.3, for pidfds. Nothing else in the process may reap children that are not its own
- * (waitpid(-1), SIGCHLD ignored): the status is lost then, and taken to be exit 255.
+ * Its end is told by a pidfd where the kernel has those (Linux 5.3), elsewhere by a thread a child.
+ * Nothing else in the process may reap it (by waitpid(-1), or SIGCHLD ignored): its status is lost
+ * then, and taken to be exit 255.
  */
 #pragma once
 
@@ -33,7 +34,7 @@ struct pen_process_options {
 /* Returns when the program runs; blocks the loop until then (well below a millisecond, no matter how
  * much memory we have).
  * -ENOENT, -EACCES, -E2BIG, …: what the child met when it went to `cwd` and tried to execute.
- * -EAGAIN: no more processes.  -EMFILE, -ENFILE, -ENOMEM.  -ENOSYS: the kernel is too old.  -ENXIO. */
+ * -EAGAIN: no more processes.  -EMFILE, -ENFILE, -ENOMEM.  -ENXIO. */
 int pen_process_spawn(const struct pen_process_options *options, struct pen_process **ret_process);
 
 pid_t pen_process_pid(const struct pen_process *process);

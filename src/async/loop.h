@@ -18,6 +18,7 @@
 #include <penstock/loop.h>
 #include <penstock/task.h>
 
+struct overflow_watch;
 struct pen_group;
 struct resolver;
 struct signals;
@@ -56,8 +57,13 @@ struct pen_task {
 
         bool interrupt;        /* a cancellation is to be delivered now: undelivered and not masked */
         unsigned undelivered;  /* cancellation requests */
+        uint64_t requests;     /* ever made: each is known by its number */
+        uint64_t delivered;    /* the number of the last one that was */
+        struct {
+                unsigned undelivered;
+                uint64_t delivered;
+        } before; /* the last delivery, should it be undone */
         unsigned cancelling;   /* requests, delivered or not, less those taken back */
-        unsigned deliveries;
         unsigned uncancellable; /* depth */
         struct pen_task *awaits; /* a cancellation goes on to this one */
         bool forwarded;          /* one has */
@@ -106,6 +112,7 @@ struct pen_loop {
 
         struct pen_task root;
         struct pen_task *ended; /* to be reaped by the root */
+        bool ending;            /* main has ended: all others are cancelled */
         struct errand errand;
 
         struct stack_pool stacks;
@@ -120,6 +127,8 @@ struct pen_loop {
 
         struct thread_pool *threads, *resolver_threads; /* made when first used */
         struct signals *signals;
+        struct event *interrupt; /* SIGINT cancels main, once */
+        struct overflow_watch *overflow;
         struct resolver *resolver;
 
         struct pen_options options;
@@ -147,6 +156,13 @@ void loop_advance(struct pen_loop *loop, pen_usec usec);
 void loop_log(struct pen_loop *loop, enum pen_log_level level, const char *format, ...)
         __attribute__((format(printf, 3, 4)));
 
+/* The loop's clock, read now; loop->now is that of the turn's beginning. */
+pen_usec loop_time(const struct pen_loop *loop);
+
+/* Does what was deferred, looks at I/O and timers, waiting for them if nothing is runnable and
+ * `may_wait`. False: nothing can happen any more, or, without waiting, nothing has. */
+bool loop_poll(struct pen_loop *loop, bool may_wait);
+
 int timer_start(struct pen_loop *loop, struct timer *timer, pen_usec due); /* -ENOMEM */
 void timer_stop(struct pen_loop *loop, struct timer *timer);
 
@@ -157,6 +173,7 @@ struct thread_call {
 };
 
 void loop_post(struct pen_loop *loop, struct thread_call *call);
+void loop_run_calls(struct pen_loop *loop);
 
 /* Something to do on the root before I/O is looked at next, and before the virtual clock moves: what
  * the tasks of one turn write leaves together. The link is initialized, and may be removed. */
@@ -188,13 +205,13 @@ void task_wake(struct pen_task *task);
 
 int task_deliver(struct pen_task *task);
 
-/* Makes a delivered cancellation pending again: it was not for the one that met it. */
+/* Undoes the last delivery: it was not for the one that met it. */
 void task_redeliver(struct pen_task *task);
 
 /* A cancellation that its maker will take back: a timeout's, a group's. */
 struct request {
-        unsigned deliveries; /* of the task, when it was made */
-        bool undelivered;    /* it was not delivered at once, or passed on */
+        uint64_t number;
+        bool passed_on; /* to the task that this one waits for */
 };
 
 void task_request(struct pen_task *task, struct request *request);
@@ -242,3 +259,7 @@ void task_reap(struct pen_task *task);
 void loop_threads_free(struct pen_loop *loop);
 void loop_resolver_free(struct pen_loop *loop);
 void loop_signals_free(struct pen_loop *loop);
+
+/* SIGINT cancels the task once, if its disposition is the default and this is the main thread; a
+ * second one then acts as it did before. Void once somebody waits for SIGINT himself. */
+void loop_cancel_on_interrupt(struct pen_loop *loop, struct pen_task *task);

@@ -215,15 +215,22 @@ static int read_status(int fd)
         return n == sizeof(error) ? -error : 0;
 }
 
+static void block_signals(sigset_t *ret_before)
+{
+        sigset_t all;
+
+        sigfillset(&all);
+        pthread_sigmask(SIG_SETMASK, &all, ret_before);
+}
+
 /* 0: the program runs. */
 static int run_plan(struct plan *plan, pid_t *ret_pid)
 {
-        sigset_t all, before;
+        sigset_t before;
         pid_t pid;
         int r;
 
-        sigfillset(&all);
-        pthread_sigmask(SIG_SETMASK, &all, &before);
+        block_signals(&before);
         pid = start_child(plan);
         pthread_sigmask(SIG_SETMASK, &before, NULL);
         if (pid < 0)
@@ -235,6 +242,64 @@ static int run_plan(struct plan *plan, pid_t *ret_pid)
         else
                 *ret_pid = pid;
         return r;
+}
+
+/* --- the end, told by a descriptor that becomes readable ---------------------------------------- */
+
+struct end_watch {
+        pid_t pid;
+        int fd;
+};
+
+static void *watch_end(void *arg)
+{
+        struct end_watch *w = arg;
+        siginfo_t info;
+
+        while (waitid(P_PID, (id_t)w->pid, &info, WEXITED | WNOWAIT) < 0 && errno == EINTR)
+                ;
+        close(w->fd);
+        free(w);
+        return NULL;
+}
+
+/* For want of pidfds (Linux before 5.3, Valgrind): a pipe, and a thread that closes its other end. The
+ * thread has the number only: should that be another child's by then, nobody looks at the pipe. */
+static int imitate_pidfd(pid_t pid)
+{
+        struct end_watch *w = malloc(sizeof(*w));
+        pthread_t thread;
+        sigset_t before;
+        int fd = -1, r = -ENOMEM;
+
+        if (w) {
+                w->pid = pid;
+                r = make_pipe(&fd, &w->fd);
+        }
+        if (r < 0) {
+                free(w);
+                return r;
+        }
+        block_signals(&before);
+        r = -pthread_create(&thread, NULL, watch_end, w);
+        pthread_sigmask(SIG_SETMASK, &before, NULL);
+        if (r < 0) {
+                close(fd);
+                close(w->fd);
+                free(w);
+                return r;
+        }
+        pthread_detach(thread);
+        return fd;
+}
+
+static int open_pidfd(pid_t pid)
+{
+        int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+
+        if (fd >= 0)
+                return fd;
+        return errno == ENOSYS ? imitate_pidfd(pid) : -errno;
 }
 
 /* Answers whether the child has ended. */
@@ -262,9 +327,11 @@ static void on_end(evutil_socket_t fd, short what, void *arg)
 
 static int watch(struct pen_process *p)
 {
-        p->pidfd = (int)syscall(SYS_pidfd_open, p->pid, 0);
-        if (p->pidfd < 0)
-                return -errno;
+        int fd = open_pidfd(p->pid);
+
+        if (fd < 0)
+                return fd;
+        p->pidfd = fd;
         event_assign(&p->event, p->loop->base, p->pidfd, EV_READ | EV_PERSIST, on_end, p);
         return event_add(&p->event, NULL) < 0 ? -ENOMEM : 0;
 }
@@ -404,7 +471,11 @@ static int wait_within(struct pen_process *p, pen_usec usec)
  * does not come round again within GROUP_POLL. */
 static bool group_lives(const struct pen_process *p)
 {
-        return !p->ended || kill(-p->pid, 0) == 0;
+        if (!p->ended)
+                return true;
+        while (wait_for(-p->pid, NULL, WNOHANG) > 0)
+                ; /* orphans are ours if we are process 1 */
+        return kill(-p->pid, 0) == 0;
 }
 
 void pen_process_terminate(struct pen_process *process, pen_usec grace)

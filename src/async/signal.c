@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include <async/loop.h>
 #include <penstock/fd.h>
@@ -60,6 +61,32 @@ static int watch(struct pen_loop *loop, int signo)
         return 0;
 }
 
+static void forget_interrupt(struct pen_loop *loop)
+{
+        if (loop->interrupt)
+                event_free(TAKE(loop->interrupt)); /* and the disposition is again what it was */
+}
+
+static void on_interrupt(evutil_socket_t signo, short what, void *arg)
+{
+        struct pen_task *task = arg;
+
+        (void)signo, (void)what;
+        forget_interrupt(task->loop);
+        pen_task_cancel(task);
+}
+
+void loop_cancel_on_interrupt(struct pen_loop *loop, struct pen_task *task)
+{
+        struct sigaction now;
+
+        if (gettid() != getpid() || sigaction(SIGINT, NULL, &now) < 0 || now.sa_handler != SIG_DFL)
+                return;
+        loop->interrupt = evsignal_new(loop->base, SIGINT, on_interrupt, task);
+        if (loop->interrupt && event_add(loop->interrupt, NULL) < 0)
+                forget_interrupt(loop);
+}
+
 static int watch_all(struct pen_loop *loop, const int *numbers, size_t n)
 {
         int r = 0;
@@ -70,8 +97,11 @@ static int watch_all(struct pen_loop *loop, const int *numbers, size_t n)
                         return -ENOMEM;
                 list_init(&loop->signals->line);
         }
-        for (size_t i = 0; i < n && r == 0; i++)
+        for (size_t i = 0; i < n && r == 0; i++) {
+                if (numbers[i] == SIGINT)
+                        forget_interrupt(loop);
                 r = watch(loop, numbers[i]);
+        }
         return r;
 }
 
@@ -113,6 +143,7 @@ void loop_signals_free(struct pen_loop *loop)
 {
         struct signal_watch *w;
 
+        forget_interrupt(loop);
         if (!loop->signals)
                 return;
         while ((w = loop->signals->first)) {

@@ -91,8 +91,8 @@ void stack_pool_deinit(struct stack_pool *pool)
 
 static bool guard(struct stack_pool *pool, char *at)
 {
-        if (pool->kernel_guards && madvise(at, STACK_GUARD, MADV_GUARD_INSTALL) == 0)
-                return true;
+        if (pool->kernel_guards)
+                return madvise(at, STACK_GUARD, MADV_GUARD_INSTALL) == 0;
         if (pool->n_guards >= pool->max_guards || mprotect(at, STACK_GUARD, PROT_NONE) < 0)
                 return false;
         pool->n_guards++;

@@ -140,18 +140,11 @@ static void on_event(evutil_socket_t fd, short what, void *arg)
         }
 }
 
-int pen_stream_from_fd(int fd, struct pen_stream **ret_stream)
+static int create(struct pen_loop *loop, int fd, struct pen_stream **ret_stream)
 {
-        struct pen_loop *loop = current_loop;
-        int flags, one = 1;
-        struct pen_stream *s;
+        struct pen_stream *s = malloc(sizeof(*s));
+        int one = 1;
 
-        if (!loop)
-                return -ENXIO;
-        flags = fcntl(fd, F_GETFL);
-        if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
-                return -errno;
-        s = malloc(sizeof(*s));
         if (!s)
                 return -ENOMEM;
         *s = (struct pen_stream){ .loop = loop, .fd = fd, .readable = true, .writable = true,
@@ -169,10 +162,22 @@ int pen_stream_from_fd(int fd, struct pen_stream **ret_stream)
         return 0;
 }
 
-/* Takes the fd, also on failure. */
+int pen_stream_from_fd(int fd, struct pen_stream **ret_stream)
+{
+        int flags;
+
+        if (!current_loop)
+                return -ENXIO;
+        flags = fcntl(fd, F_GETFL);
+        if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
+                return -errno;
+        return create(current_loop, fd, ret_stream);
+}
+
+/* Of a socket that does not block; closed on failure. */
 static int wrap(int fd, struct pen_stream **ret_stream)
 {
-        int r = pen_stream_from_fd(fd, ret_stream);
+        int r = create(current_loop, fd, ret_stream);
 
         if (r < 0)
                 close(fd);

@@ -64,6 +64,8 @@ int pen_spawn_with(const struct pen_spawn_options *options, int (*fn)(void *arg)
         list_append(&loop->tasks, &task->link);
         loop->n_tasks++;
         task_wake(task);
+        if (loop->ending)
+                pen_task_cancel(task);
         if (ret_task)
                 *ret_task = task;
         return 0;
@@ -157,13 +159,18 @@ bool pen_task_cancel(struct pen_task *task)
 {
         if (pen_task_done(task))
                 return false;
-        /* One that waits for another passes the request on, and gets that one's end. */
-        for (; task->awaits && task->uncancellable == 0; task = task->awaits) {
+        /* One that waits for another passes the request on, and gets that one's end. Bounded, for
+         * they may wait for each other. */
+        for (size_t n = task->loop->n_tasks; n > 0; n--) {
+                if (!task->awaits || task->uncancellable > 0)
+                        break;
                 task->cancelling++;
                 task->forwarded = true;
+                task = task->awaits;
         }
         task->cancelling++;
         task->undelivered++;
+        task->requests++;
         update_interrupt(task);
         if (task->interrupt)
                 task_wake(task);
@@ -172,9 +179,11 @@ bool pen_task_cancel(struct pen_task *task)
 
 int task_deliver(struct pen_task *task)
 {
+        task->before.undelivered = task->undelivered;
+        task->before.delivered = task->delivered;
         task->undelivered = 0;
+        task->delivered = task->requests;
         task->interrupt = false;
-        task->deliveries++;
         return -ECANCELED;
 }
 
@@ -198,19 +207,22 @@ unsigned pen_uncancel(void)
 
 void task_redeliver(struct pen_task *task)
 {
-        task->undelivered++;
+        task->undelivered += task->before.undelivered;
+        task->delivered = task->before.delivered;
         update_interrupt(task);
 }
 
 void task_request(struct pen_task *task, struct request *request)
 {
+        uint64_t before = task->requests;
+
         pen_task_cancel(task);
-        *request = (struct request){ task->deliveries, task->undelivered > 0 };
+        *request = (struct request){ task->requests, task->requests == before };
 }
 
 unsigned task_take_back(struct pen_task *task, struct request *request)
 {
-        if (request->undelivered && request->deliveries == task->deliveries)
+        if (!request->passed_on && request->number > task->delivered && task->undelivered > 0)
                 task->undelivered--;
         return uncancel(task);
 }

@@ -1,6 +1,8 @@
 /* penstock: the command line. One verb a file. */
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "config.h"
 #include <cli/cli.h>
@@ -15,10 +17,22 @@ static void print_help(FILE *to)
         fprintf(to, "\n`penstock VERB --help` tells more; `penstock --version` the version.\n");
 }
 
+/* Were one of 0, 1, 2 closed, the next file opened would be taken for it. */
+static void fill_standard_descriptors(void)
+{
+        int fd;
+
+        do
+                fd = open("/dev/null", O_RDWR);
+        while (fd >= 0 && fd <= STDERR_FILENO);
+        close(fd);
+}
+
 int main(int argc, char **argv)
 {
         const char *name = argc > 1 ? argv[1] : NULL;
 
+        fill_standard_descriptors();
         if (!name) {
                 print_help(stderr);
                 return EXIT_USAGE;

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <base/util.h>
+#include <job/json.h>
 #include <penstock/loop.h>
 
 #define TELL_EVERY (10 * PEN_SEC) /* without a terminal */
@@ -111,15 +112,18 @@ void progress_end(struct progress *p)
         fflush(stderr);
 }
 
-/* What a job has written must not reach the terminal's ears. */
+/* What a job has written must not reach the terminal's ears: control characters, those of U+0080
+ * to U+009F too, and what is not UTF-8 at all. */
 static void print_escaped(const char *text)
 {
+        bool utf8 = json_is_utf8(text, strlen(text));
+
         for (; *text; text++) {
-                unsigned char c = (unsigned char)*text;
+                unsigned char c = (unsigned char)*text, next = (unsigned char)text[1];
 
                 if (c == '\n')
                         fputs(" | ", stderr);
-                else if (c < ' ' || c == 0x7f)
+                else if (c < ' ' || c == 0x7f || (c >= 0x80 && (!utf8 || (c == 0xc2 && next < 0xa0))))
                         fprintf(stderr, "\\x%02x", c);
                 else
                         fputc(c, stderr);

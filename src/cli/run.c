@@ -1,7 +1,7 @@
 /* penstock run: a file of jobs, here and now. It composes the rooms of src/flow around a memory store,
  * as the daemon does around its own. */
 #include <errno.h>
-#include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -20,14 +20,14 @@
 #include <penstock/http.h>
 #include <penstock/loop.h>
 #include <penstock/task.h>
-#include <penstock/thread.h>
 #include <store/memory.h>
 
 #define QUEUE "run"
 #define PLACEHOLDER "{}"
 #define GRACE (25 * PEN_SEC)
-#define CAPACITY 10000               /* jobs that were read and have not ended */
-#define BUFFER_MAX ((size_t)64 << 20) /* their bytes */
+#define CAPACITY 10000                /* jobs that wait to be run */
+#define BUFFER_MAX ((size_t)64 << 20) /* bytes of all that have not ended */
+#define REMEMBERED_MAX 100000         /* ids of jobs that have ended */
 #define PAYLOAD_MAX ((size_t)1 << 20)
 #define MAXSIZE_MIN 64
 #define FDS_OF_OUR_OWN 64
@@ -43,12 +43,24 @@ struct run {
         struct run_results results;
         struct progress progress;
         struct pen_task *main_task;
-        uint64_t total;      /* jobs, as far as is known; 0: not */
         unsigned interrupts;
+        uint64_t left; /* that were read and have not ended */
         pen_usec began;
 };
 
 /* --- beside the work ---------------------------------------------------------------------------- */
+
+static void say_what_an_interrupt_does(struct run *run, size_t running)
+{
+        if (running == 0)
+                return;
+        if (run->interrupts == 1)
+                progress_say(&run->progress,
+                             "starting no more; waiting up to 25s for the %zu running (once more to "
+                             "stop them)", running);
+        if (run->interrupts == 2)
+                progress_say(&run->progress, "stopping the %zu running (5s at the most)", running);
+}
 
 /* The first signal ends reading and begins the grace, the second one ends that. */
 static int watch_signals(void *arg)
@@ -58,38 +70,45 @@ static int watch_signals(void *arg)
         int r;
 
         while ((r = pen_signal_wait(signals, ARRAY_SIZE(signals))) > 0) {
-                size_t running = supervisor_count(run->supervisor, FLIGHT_RUNNING);
-
-                run->interrupts++;
-                if (run->interrupts == 1 && running > 0)
-                        progress_say(&run->progress,
-                                     "starting no more; waiting up to 25s for the %zu running "
-                                     "(once more to stop them)", running);
-                if (run->interrupts == 2)
-                        progress_say(&run->progress, "stopping the %zu running", running);
-                if (run->interrupts <= 2)
-                        pen_task_cancel(run->main_task);
+                if (++run->interrupts > 2)
+                        continue;
+                say_what_an_interrupt_does(run, supervisor_count(run->supervisor, FLIGHT_RUNNING));
+                pen_task_cancel(run->main_task);
+                if (run->interrupts < 2)
+                        continue;
+                r = pen_sleep(PEN_SEC); /* for a reader of the results that is there */
+                if (r < 0)
+                        return r;
+                run_results_give_up(&run->results, -EINTR);
         }
         return r;
 }
 
+static void update_progress(struct run *run)
+{
+        uint64_t lines = run_input_estimate_lines(&run->input);
+        struct progress_numbers numbers = {
+                .ended = run_results_ended(&run->results),
+                .total = run->input.ended ? run->input.pushed + run->results.invalid : lines,
+                .failed = run->results.dead + run->results.expired + run->results.invalid,
+                .running = supervisor_count(run->supervisor, FLIGHT_RUNNING),
+                .draining = run->interrupts > 0,
+        };
+
+        progress_update(&run->progress, &numbers);
+}
+
+/* Shows it, and stops the run when its results can no longer be written. */
 static int show_progress(void *arg)
 {
         struct run *run = arg;
+        bool stopping = false;
         int r;
 
         while ((r = pen_sleep(100 * PEN_MSEC)) == 0) {
-                struct progress_numbers numbers = {
-                        .ended = run_results_ended(&run->results),
-                        .total = run->total,
-                        .failed = run->results.dead + run->results.expired + run->results.invalid,
-                        .running = supervisor_count(run->supervisor, FLIGHT_RUNNING),
-                        .draining = run->interrupts > 0,
-                };
-
-                progress_update(&run->progress, &numbers);
-                if (run_results_flush(&run->results) < 0 && run->interrupts == 0) {
-                        run->interrupts = 1;
+                update_progress(run);
+                if (run->results.error < 0 && !stopping && run->interrupts == 0) {
+                        stopping = true;
                         pen_task_cancel(run->main_task);
                 }
         }
@@ -112,57 +131,48 @@ static void print_summary(const struct run *run)
 {
         const struct run_results *res = &run->results;
         double seconds = (double)(pen_now() - run->began) / (double)PEN_SEC;
-        struct store_counts counts;
         char p50[32], p99[32];
-        uint64_t left;
 
-        store_count(run->store, &counts);
-        left = counts.ready + counts.delayed;
         print_duration(p50, sizeof(p50), histogram_percentile(&res->run_us, 50));
         print_duration(p99, sizeof(p99), histogram_percentile(&res->run_us, 99));
 
-        fprintf(stderr, "penstock run: %llu done, %llu failed", (unsigned long long)res->done,
-                (unsigned long long)res->dead);
+        fprintf(stderr, "penstock run: %" PRIu64 " done, %" PRIu64 " failed", res->done, res->dead);
         if (res->expired > 0)
-                fprintf(stderr, ", %llu expired", (unsigned long long)res->expired);
+                fprintf(stderr, ", %" PRIu64 " expired", res->expired);
         if (res->invalid > 0)
-                fprintf(stderr, ", %llu not jobs", (unsigned long long)res->invalid);
+                fprintf(stderr, ", %" PRIu64 " not jobs", res->invalid);
         if (run->input.repeated > 0)
-                fprintf(stderr, ", %llu repeated", (unsigned long long)run->input.repeated);
+                fprintf(stderr, ", %" PRIu64 " repeated", run->input.repeated);
         fprintf(stderr, " in %.2fs", seconds);
         if (seconds > 0)
                 fprintf(stderr, ", %.0f/s", (double)run_results_ended(res) / seconds);
         fprintf(stderr, "; run time p50 %s, p99 %s", p50, p99);
         if (res->retried > 0)
-                fprintf(stderr, "; %llu retries", (unsigned long long)res->retried);
+                fprintf(stderr, "; retries: %" PRIu64, res->retried);
         fputc('\n', stderr);
-        if (left > 0 || !run->input.ended)
+        if (run->left > 0 || !run->input.ended)
                 fprintf(stderr,
-                        "penstock run: left: %llu jobs that were read and have not ended (%llu of "
-                        "them stopped while running); %s was read up to line %llu%s\n",
-                        (unsigned long long)left, (unsigned long long)res->stopped, run->input.name,
-                        (unsigned long long)run->input.line,
+                        "penstock run: read and left: %" PRIu64 " (stopped while running: %" PRIu64
+                        "); %s was read up to line %" PRIu64 "%s\n",
+                        run->left, res->stopped, run->input.name, run->input.line,
                         run->input.ended ? ", its end" : "");
 }
 
-static void print_json_summary(const struct run *run)
+/* -errno: it could not be written. */
+static int print_json_summary(const struct run *run)
 {
         const struct run_results *res = &run->results;
-        struct store_counts counts;
 
-        store_count(run->store, &counts);
-        printf("{\"done\":%llu,\"failed\":%llu,\"expired\":%llu,\"invalid\":%llu,\"repeated\":%llu,"
-               "\"retries\":%llu,\"left\":%zu,\"stopped\":%llu,\"lines_read\":%llu,\"input_ended\":%s,"
-               "\"seconds\":%.3f,\"run_ms_p50\":%.3f,\"run_ms_p99\":%.3f}\n",
-               (unsigned long long)res->done, (unsigned long long)res->dead,
-               (unsigned long long)res->expired, (unsigned long long)res->invalid,
-               (unsigned long long)run->input.repeated, (unsigned long long)res->retried,
-               counts.ready + counts.delayed, (unsigned long long)res->stopped, (unsigned long long)run->input.line,
-               run->input.ended ? "true" : "false",
+        printf("{\"done\":%" PRIu64 ",\"failed\":%" PRIu64 ",\"expired\":%" PRIu64
+               ",\"invalid\":%" PRIu64 ",\"repeated\":%" PRIu64 ",\"retries\":%" PRIu64
+               ",\"left\":%" PRIu64 ",\"stopped\":%" PRIu64 ",\"lines_read\":%" PRIu64
+               ",\"input_ended\":%s,\"seconds\":%.3f,\"run_ms_p50\":%.3f,\"run_ms_p99\":%.3f}\n",
+               res->done, res->dead, res->expired, res->invalid, run->input.repeated, res->retried,
+               run->left, res->stopped, run->input.line, run->input.ended ? "true" : "false",
                (double)(pen_now() - run->began) / (double)PEN_SEC,
                (double)histogram_percentile(&res->run_us, 50) / (double)PEN_MSEC,
                (double)histogram_percentile(&res->run_us, 99) / (double)PEN_MSEC);
-        fflush(stdout);
+        return fflush(stdout) == EOF ? -errno : 0;
 }
 
 /* --- composing ---------------------------------------------------------------------------------- */
@@ -184,7 +194,10 @@ static int make_room_for_descriptors(size_t concurrency, bool commands)
                 return -EMFILE;
         }
         limit.rlim_cur = needed;
-        return setrlimit(RLIMIT_NOFILE, &limit) < 0 ? -errno : 0;
+        if (setrlimit(RLIMIT_NOFILE, &limit) == 0)
+                return 0;
+        fprintf(stderr, "penstock run: raising the limit of file descriptors: %s\n", strerror(errno));
+        return -errno;
 }
 
 static int create_handler(struct run *run)
@@ -192,14 +205,10 @@ static int create_handler(struct run *run)
         const struct run_options *o = &run->options;
         int r;
 
-        if (o->command) {
-                bool in_argv = false;
-
-                for (size_t i = 1; o->command[i]; i++)
-                        in_argv |= strstr(o->command[i], PLACEHOLDER) != NULL;
+        if (o->command)
                 return exec_handler_create(&(struct exec_options){
                                                    .argv = o->command,
-                                                   .placeholder = in_argv ? PLACEHOLDER : NULL,
+                                                   .placeholder = PLACEHOLDER,
                                                    .inherit_environment = true,
                                                    .reject_exit = (const int[]){ 65 },
                                                    .n_reject_exit = 1,
@@ -207,7 +216,6 @@ static int create_handler(struct run *run)
                                                    .kill_after = EXEC_KILL_AFTER,
                                            },
                                            &run->handler);
-        }
         r = pen_http_client_create(&(struct pen_http_options)PEN_HTTP_OPTIONS_DEFAULT, &run->client);
         if (r < 0)
                 return r;
@@ -215,7 +223,6 @@ static int create_handler(struct run *run)
                                            .client = run->client,
                                            .url = o->url,
                                            .placeholder = PLACEHOLDER,
-                                           .prefix = "penstock",
                                            .result_max = HTTP_RESULT_MAX,
                                    },
                                    &run->handler);
@@ -227,10 +234,10 @@ static int create_rooms(struct run *run)
         int r;
 
         r = memory_queue_open(&(struct store_queue_options){
-                                      .name = QUEUE,
                                       .capacity = CAPACITY,
                                       .max_bytes = BUFFER_MAX,
                                       .dedupe = 10 * PEN_MINUTE,
+                                      .dedupe_max = REMEMBERED_MAX,
                               },
                               &run->store);
         if (r == 0)
@@ -245,8 +252,7 @@ static int create_rooms(struct run *run)
                                               .rate = o->rate,
                                               .timeout = o->timeout,
                                               .retry = o->retry,
-                                              .observer = { run_results_started,
-                                                            run_results_settled, &run->results },
+                                              .observer = { run_results_settled, &run->results },
                                       },
                                       &run->supervisor);
         run->intake = (struct intake){ .store = run->store, .payload_max = PAYLOAD_MAX };
@@ -254,6 +260,17 @@ static int create_rooms(struct run *run)
         run->input.intake = &run->intake;
         run->input.results = &run->results;
         return r;
+}
+
+/* The result stands: a late Ctrl-C must not make another exit status of it. */
+static void ignore_further_interrupts(void)
+{
+        sigset_t set;
+
+        sigemptyset(&set);
+        sigaddset(&set, SIGINT);
+        sigaddset(&set, SIGTERM);
+        sigprocmask(SIG_BLOCK, &set, NULL);
 }
 
 static void free_rooms(struct run *run)
@@ -264,26 +281,16 @@ static void free_rooms(struct run *run)
         store_close(run->store);
 }
 
-static int count_lines(void *arg)
-{
-        struct run *run = arg;
-
-        run->total = run_input_count_lines(&run->input);
-        return 0;
-}
-
 static int read_and_join(struct run *run)
 {
-        int r = pen_to_thread(count_lines, run, NULL);
+        int r = run_input_run(&run->input);
 
-        if (r == 0)
-                r = run_input_run(&run->input);
-        if (r < 0)
-                return r;
-        run->total = run->input.pushed + run->results.invalid;
-        return store_join(run->store);
+        if (r < 0 && r != -ECANCELED)
+                fprintf(stderr, "penstock run: %s: %s\n", run->input.name, strerror(-r));
+        return r < 0 ? r : store_join(run->store);
 }
 
+/* -ECANCELED: it was stopped before its end. */
 static int work(struct run *run)
 {
         PEN_CLEANUP(pen_group_freep) struct pen_group *beside = NULL;
@@ -291,40 +298,51 @@ static int work(struct run *run)
 
         r = pen_group_create(&beside);
         if (r == 0)
-                r = supervisor_start(run->supervisor);
-        if (r < 0)
-                return r;
-        r = pen_group_spawn(beside, "signals", watch_signals, run);
+                r = pen_group_spawn(beside, "signals", watch_signals, run);
         if (r == 0)
                 r = pen_group_spawn(beside, "progress", show_progress, run);
         if (r == 0)
-                r = read_and_join(run);
+                r = pen_group_spawn(beside, "results", run_results_write, &run->results);
+        if (r == 0)
+                r = supervisor_start(run->supervisor);
+        if (r < 0)
+                return r;
+        r = read_and_join(run);
         stopped = supervisor_stop(run->supervisor, r < 0 ? GRACE : PEN_FOREVER);
-        if (r == -ECANCELED && run->interrupts > 0)
-                r = 0;
-        return r < 0 ? r : stopped;
+        run_results_drain(&run->results);
+        return stopped < 0 ? stopped : r;
 }
 
 static int run_main(void *arg)
 {
         struct run *run = arg;
+        struct store_counts counts;
         int r;
 
         run->main_task = pen_task_current();
         run->began = pen_now();
         progress_init(&run->progress);
         run->results.progress = &run->progress;
-        r = create_rooms(run);
+        r = run_results_start(&run->results);
         if (r == 0)
-                r = work(run);
+                r = create_rooms(run);
+        if (r < 0) {
+                fprintf(stderr, "penstock run: cannot start: %s\n", strerror(-r));
+                free_rooms(run);
+                return r;
+        }
+        r = work(run);
         progress_end(&run->progress);
-        if (r < 0)
-                fprintf(stderr, "penstock run: %s: %s\n", run->input.name, strerror(-r));
-        if (run_results_flush(&run->results) < 0)
+        ignore_further_interrupts();
+        store_count(run->store, &counts);
+        run->left = counts.ready + counts.delayed;
+        if (run->results.error < 0)
                 fprintf(stderr, "penstock run: %s: %s\n", run->results.name,
                         strerror(-run->results.error));
-        if (run->store && run->supervisor)
-                (run->options.json ? print_json_summary : print_summary)(run);
+        if (run->options.json)
+                r = r < 0 ? r : print_json_summary(run);
+        else
+                print_summary(run);
         free_rooms(run);
         return r;
 }
@@ -333,8 +351,22 @@ static bool all_done(const struct run *run)
 {
         const struct run_results *res = &run->results;
 
-        return run->interrupts == 0 && res->dead == 0 && res->expired == 0 && res->invalid == 0 &&
-               res->error == 0;
+        return run->input.ended && run->left == 0 && res->dead == 0 && res->expired == 0 &&
+               res->invalid == 0 && res->error == 0;
+}
+
+static int open_files(struct run *run)
+{
+        int r = run_input_open(&run->input, run->options.file);
+
+        if (r < 0)
+                return cli_usage_error("run", "%s: %s", run->input.name, strerror(-r));
+        r = run_results_open(&run->results, run->options.results, run->input.fd);
+        if (r == -EEXIST)
+                return cli_usage_error("run", "--results %s: that is the input", run->results.name);
+        if (r < 0)
+                return cli_usage_error("run", "%s: %s", run->results.name, strerror(-r));
+        return -1;
 }
 
 static int run_verb(int argc, char **argv)
@@ -343,22 +375,16 @@ static int run_verb(int argc, char **argv)
         int r, code;
 
         code = run_options_parse(argc, argv, &run.options);
+        if (code < 0 && make_room_for_descriptors(run.options.concurrency, run.options.command) < 0)
+                code = EXIT_USAGE;
+        if (code < 0)
+                code = open_files(&run);
         if (code >= 0)
                 return code;
-        if (make_room_for_descriptors(run.options.concurrency, run.options.command) < 0)
-                return EXIT_USAGE;
-        r = run_input_open(&run.input, run.options.file);
-        if (r < 0)
-                return cli_usage_error("run", "%s: %s", run.input.name, strerror(-r));
-        r = run_results_open(&run.results, run.options.results);
-        if (r < 0) {
-                run_input_close(&run.input);
-                return cli_usage_error("run", "%s: %s", run.results.name, strerror(-r));
-        }
         r = pen_run(run_main, &run);
         run_input_close(&run.input);
         run_results_close(&run.results);
-        return r == 0 && all_done(&run) ? EXIT_WELL : EXIT_JOBS_FAILED;
+        return (r == 0 || r == -ECANCELED) && all_done(&run) ? EXIT_WELL : EXIT_JOBS_FAILED;
 }
 
 const struct verb verb_run = { "run", "run every job of a file, here and now", run_verb };

@@ -10,6 +10,7 @@
 #include <cli/run_results.h>
 #include <job/json.h>
 #include <penstock/fd.h>
+#include <penstock/task.h>
 
 #define CHUNK ((size_t)64 << 10)
 #define LINE_MAX_BYTES ((size_t)8 << 20) /* JSON of the largest payload, escaped */
@@ -17,10 +18,15 @@
 int run_input_open(struct run_input *in, const char *file)
 {
         bool is_stdin = !strcmp(file, "-");
+        struct stat st;
 
         in->name = is_stdin ? "standard input" : file;
         in->fd = is_stdin ? STDIN_FILENO : open(file, O_RDONLY | O_CLOEXEC);
-        return in->fd < 0 ? -errno : 0;
+        if (in->fd < 0 || fstat(in->fd, &st) < 0)
+                return -errno;
+        if (S_ISREG(st.st_mode))
+                in->size = (uint64_t)st.st_size;
+        return S_ISDIR(st.st_mode) ? -EISDIR : 0;
 }
 
 void run_input_close(struct run_input *in)
@@ -31,24 +37,13 @@ void run_input_close(struct run_input *in)
         buffer_deinit(&in->scratch);
 }
 
-uint64_t run_input_count_lines(const struct run_input *in)
+uint64_t run_input_estimate_lines(const struct run_input *in)
 {
-        static char chunk[1 << 20];
-        uint64_t n = 0;
-        char last = '\n';
-        struct stat st;
-        ssize_t size;
-        off_t at = 0;
-
-        if (fstat(in->fd, &st) < 0 || !S_ISREG(st.st_mode))
+        if (in->ended)
+                return in->line;
+        if (in->size == 0 || in->consumed == 0)
                 return 0;
-        while ((size = pread(in->fd, chunk, sizeof(chunk), at)) > 0) {
-                for (char *i = chunk; (i = memchr(i, '\n', (size_t)(chunk + size - i))); i++)
-                        n++;
-                last = chunk[size - 1];
-                at += size;
-        }
-        return n + (last != '\n');
+        return (uint64_t)((double)in->line * (double)in->size / (double)in->consumed);
 }
 
 /* --- lines -------------------------------------------------------------------------------------- */
@@ -99,14 +94,19 @@ static bool is_blank(const char *line, size_t size)
 
 static int take_line(struct run_input *in, const char *line, size_t size)
 {
-        in->line++;
-        if (in->skipping || is_blank(line, size)) {
-                in->skipping = false;
+        static const char byte_order_mark[] = "\xef\xbb\xbf";
+
+        if (in->skipping || is_blank(line, size))
                 return 0;
+        if (in->line == 1 && size >= 3 && !memcmp(line, byte_order_mark, 3)) {
+                line += 3;
+                size -= 3;
         }
-        if (in->lines)
-                return push(in, &(struct job_fields){ .payload = { line, size } });
-        return take_json(in, line, size);
+        if (!in->lines)
+                return take_json(in, line, size);
+        if (line[size - 1] == '\r')
+                size--;
+        return push(in, &(struct job_fields){ .payload = { line, size } });
 }
 
 /* Takes the whole lines of the buffer; `end`: and the rest too. */
@@ -121,38 +121,47 @@ static int take_lines(struct run_input *in, bool end)
                 if (!newline && !(end && size > 0))
                         break;
                 length = newline ? (size_t)(newline - line) : size;
+                in->line++;
                 r = take_line(in, line, length);
-                if (r < 0)
+                if (r < 0) {
+                        in->line--; /* the first of those that were not taken */
                         return r;
-                buffer_consume(&in->buffer, length + (newline != NULL));
+                }
+                in->skipping = false;
+                length += newline != NULL;
+                in->consumed += length;
+                buffer_consume(&in->buffer, length);
         }
         if (buffer_size(&in->buffer) > LINE_MAX_BYTES) {
                 if (!in->skipping)
                         run_results_invalid(in->results, in->line + 1,
                                             "the line is longer than 8 MiB");
                 in->skipping = true;
+                in->consumed += buffer_size(&in->buffer);
                 buffer_clear(&in->buffer);
         }
         return 0;
 }
 
-/* Reads what there is, waiting for it if the file can be waited for. 0: the end. */
+/* Reads what there is, when there is something. 0: the end. */
 static ssize_t read_chunk(struct run_input *in)
 {
         ssize_t size;
         char *to;
-        int r = pen_fd_wait(in->fd, PEN_READABLE);
+        int r = buffer_reserve(&in->buffer, CHUNK, &to);
 
-        if (r < 0 && r != -EPERM) /* a regular file is always ready */
-                return r;
-        r = buffer_reserve(&in->buffer, CHUNK, &to);
         if (r < 0)
                 return r;
-        do
+        do {
+                r = pen_fd_wait(in->fd, PEN_READABLE);
+                if (r == -EPERM) /* a file that is always ready: others get their turn */
+                        r = pen_yield();
+                if (r < 0)
+                        return r;
                 size = read(in->fd, to, CHUNK);
-        while (size < 0 && errno == EINTR);
+        } while (size < 0 && (errno == EAGAIN || errno == EINTR));
         if (size < 0)
-                return errno == EAGAIN ? read_chunk(in) : -errno;
+                return -errno;
         buffer_added(&in->buffer, (size_t)size);
         return size;
 }

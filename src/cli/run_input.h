@@ -14,8 +14,10 @@ struct run_input {
         struct intake *intake;
         struct run_results *results; /* hears of lines that cannot be jobs */
 
+        uint64_t size;    /* of a regular file; 0: not known */
+        uint64_t consumed;
         struct buffer buffer, scratch;
-        uint64_t line;   /* the number of the last one that was read */
+        uint64_t line;   /* the number of the last one that was taken */
         uint64_t pushed;
         uint64_t repeated; /* ids that were there already: not run again */
         bool ended;      /* the whole input was read */
@@ -29,5 +31,5 @@ void run_input_close(struct run_input *in);
 /* Reads and pushes to the end. -ECANCELED; -errno: the file cannot be read. */
 PEN_ASYNC int run_input_run(struct run_input *in);
 
-/* How many lines a regular file has; 0: not known. Reads it once. */
-uint64_t run_input_count_lines(const struct run_input *in);
+/* How many lines the file has, as far as can be told from what was read of it; 0: it cannot. */
+uint64_t run_input_estimate_lines(const struct run_input *in);

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <getopt.h>
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -10,10 +9,12 @@
 
 #include <base/parse.h>
 #include <cli/cli.h>
+#include <penstock/http.h>
 
 #define CONCURRENCY_DEFAULT 10
 #define CONCURRENCY_MAX 100000
 #define RETRIES_DEFAULT 2
+#define RETRIES_MAX 1000000
 #define HTTP_TIMEOUT (30 * PEN_SEC)
 
 static const char help[] =
@@ -24,7 +25,8 @@ static const char help[] =
 "\n"
 "A job is a line: a JSON object, as {\"payload\": \"…\", \"delay\": \"5s\"}, or with --lines\n"
 "any text. `{}` in COMMAND's arguments or in URL stands for its payload; without it the\n"
-"payload is the standard input, or the body of a POST. Blank lines are skipped.\n"
+"payload is the standard input, or the body of a POST. Blank lines are skipped, and a\n"
+"carriage return at the end of a line of text is no part of it.\n"
 "\n"
 "  -j, --jobs N        run N at once, never more (default 10)\n"
 "      --lines         a job is a line of text, not JSON\n"
@@ -41,7 +43,8 @@ static const char help[] =
 "Fields of a JSON job: payload (text, or any JSON value), payload_base64, id, type, delay,\n"
 "run_at, timeout, expires_at, max_attempts, meta, traceparent.\n"
 "\n"
-"Ctrl-C: starts no more, lets what runs finish (25s), tells what was left. Twice: stops.\n"
+"Ctrl-C: starts no more, lets what runs finish (25s), tells what was left. Twice: stops\n"
+"what runs (a command that does not heed SIGTERM is killed 5s later).\n"
 "Exit: 0 all done, 1 some were not, 2 usage.\n"
 "\n"
 "Examples:\n"
@@ -78,7 +81,7 @@ static int bad_value(const char *option, const char *found, const char *allowed)
 }
 
 /* One option; -1: well. */
-static int take_option(int option, const char *value, struct run_options *o)
+static int take_option(int option, const char *value, const char *word, struct run_options *o)
 {
         uint64_t number;
 
@@ -89,13 +92,15 @@ static int take_option(int option, const char *value, struct run_options *o)
                 o->concurrency = number;
                 return -1;
         case OPTION_RETRIES:
-                if (parse_u64(value, &number) < 0 || number >= UINT_MAX)
-                        return bad_value("--retries", value, "a whole number, 0 or more");
+                if (parse_u64(value, &number) < 0 || number > RETRIES_MAX)
+                        return bad_value("--retries", value, "a whole number from 0 to 1000000");
                 o->retry.max_attempts = (unsigned)number + 1;
                 return -1;
         case OPTION_TIMEOUT:
-                if (parse_duration(value, &o->timeout) < 0 || o->timeout == 0)
+                if (parse_duration(value, &o->timeout) < 0)
                         return bad_value("--timeout", value, parse_duration_form);
+                if (o->timeout == 0)
+                        return bad_value("--timeout", value, "more than 0");
                 return -1;
         case OPTION_RATE:
                 if (parse_rate(value, &o->rate) < 0)
@@ -116,8 +121,12 @@ static int take_option(int option, const char *value, struct run_options *o)
         case 'h':
                 fputs(help, stdout);
                 return EXIT_WELL;
+        case ':':
+                return cli_usage_error("run", "%s: its value is missing", word);
         default:
-                return cli_usage_error("run", "that option is not known or lacks its value");
+                if (optopt > 0 && optopt < 256)
+                        return cli_usage_error("run", "-%c is not an option", optopt);
+                return cli_usage_error("run", "%s is not an option", word);
         }
 }
 
@@ -128,48 +137,70 @@ static bool is_program(const char *path)
         return access(path, X_OK) == 0 && stat(path, &st) == 0 && S_ISREG(st.st_mode);
 }
 
-/* The absolute path of a program, looked up as a shell would. NULL: there is none. */
+/* DIR/NAME, absolute, links unresolved: a program may ask by which name it was called. */
+static char *make_path(const char *dir, size_t size, const char *name)
+{
+        PEN_CLEANUP(freep) char *here = dir[0] == '/' ? NULL : getcwd(NULL, 0);
+        char *path;
+
+        if (asprintf(&path, "%s%s%.*s/%s", here ? here : "", here ? "/" : "", (int)size, dir, name) < 0)
+                return NULL;
+        if (is_program(path))
+                return path;
+        free(path);
+        return NULL;
+}
+
+/* Looks it up as a shell would. NULL: there is none. */
 static char *find_program(const char *name)
 {
         const char *dir = getenv("PATH");
-        char path[PATH_MAX];
+        char *path = NULL;
 
+        if (name[0] == '/')
+                return is_program(name) ? strdup(name) : NULL;
         if (strchr(name, '/'))
-                return is_program(name) ? realpath(name, NULL) : NULL;
-        for (size_t size; dir && *dir; dir += size + (dir[size] == ':')) {
+                return make_path(".", 1, name);
+        for (size_t size; dir && *dir && !path; dir += size + (dir[size] == ':')) {
                 size = strcspn(dir, ":");
-                snprintf(path, sizeof(path), "%.*s/%s", (int)size, size > 0 ? dir : ".", name);
-                if (is_program(path))
-                        return path[0] == '/' ? strdup(path) : realpath(path, NULL);
+                path = size > 0 ? make_path(dir, size, name) : make_path(".", 1, name);
         }
-        return NULL;
+        return path;
 }
 
 static int take_command(char **command, struct run_options *o)
 {
-        char *program;
-
         if (!command[0])
                 return cli_usage_error("run", "there is no command behind `--`");
-        program = find_program(command[0]);
-        if (!program)
+        o->program = find_program(command[0]);
+        if (!o->program)
                 return cli_usage_error("run", "%s: %s", command[0],
                                        strchr(command[0], '/') ? "not an executable file"
                                                                : "not found in PATH");
-        command[0] = program; /* for the life of the process */
+        command[0] = o->program;
         o->command = (const char *const *)command;
         return -1;
 }
 
-static const char *describe_ambiguity(const struct run_options *o, int n_files)
+static int check_url(const char *url)
+{
+        char error[256] = "not usable";
+
+        /* The placeholder stands for something that a URL can have. */
+        if (strstr(url, "{}") || pen_http_check(&(struct pen_http_request){ .url = url }, error) == 0)
+                return -1;
+        return cli_usage_error("run", "--url %s: %s", url, error);
+}
+
+static const char *describe_ambiguity(bool has_command, bool has_url, int n_files)
 {
         if (n_files == 0)
                 return "which FILE? (`-` is standard input)";
         if (n_files > 1)
                 return "one FILE at a time; a command goes behind `--`";
-        if (o->command && o->url)
+        if (has_command && has_url)
                 return "either a command or --url, not both";
-        if (!o->command && !o->url)
+        if (!has_command && !has_url)
                 return "what shall run? Give `-- COMMAND`, or --url URL";
         return NULL;
 }
@@ -189,22 +220,17 @@ int run_options_parse(int argc, char **argv, struct run_options *ret)
         while (end < argc && strcmp(argv[end], "--") != 0)
                 end++;
         opterr = 0;
-        while ((option = getopt_long(end, argv, "j:h", long_options, NULL)) >= 0) {
-                if (option == '?')
-                        return cli_usage_error("run", "%s: not an option, or it lacks its value",
-                                               argv[optind - 1]);
-                r = take_option(option, optarg, ret);
+        while ((option = getopt_long(end, argv, ":j:h", long_options, NULL)) >= 0) {
+                r = take_option(option, optarg, argv[optind - 1], ret);
                 if (r >= 0)
                         return r;
         }
-        if (end < argc) {
-                r = take_command(argv + end + 1, ret);
-                if (r >= 0)
-                        return r;
-        }
-        problem = describe_ambiguity(ret, end - optind);
+        problem = describe_ambiguity(end < argc, ret->url, end - optind);
         if (problem)
                 return cli_usage_error("run", "%s", problem);
+        r = end < argc ? take_command(argv + end + 1, ret) : check_url(ret->url);
+        if (r >= 0)
+                return r;
         ret->file = argv[optind];
         if (ret->timeout == 0)
                 ret->timeout = ret->url ? HTTP_TIMEOUT : PEN_FOREVER;

@@ -5,7 +5,8 @@
 
 struct run_options {
         const char *file;      /* "-": standard input */
-        const char *const *command; /* NULL-terminated, [0] an absolute path; NULL: `url` */
+        const char *const *command; /* NULL-terminated; NULL: `url` */
+        char *program;         /* command[0] as an absolute path; the options' own */
         const char *url;
         bool lines;            /* a job a line, not JSON */
         bool json;             /* the summary, for machines */

@@ -12,30 +12,39 @@ struct run_results {
         int fd;                    /* of --results; -1: none */
         const char *name;
         struct buffer buffer;      /* to be written */
-        int error;                 /* of writing: -errno */
+        struct pen_event *filled, *drained; /* pulsed */
+        int error;                 /* of writing: -errno; from then on nothing is written */
 
         uint64_t done, dead, expired, invalid;
         uint64_t retried;
         uint64_t stopped;          /* taken back while they ran */
         uint64_t told;             /* failures that were told one by one */
-        const char *unavailable;   /* the handler is, for this reason; NULL: it is not */
-        char reason[200];
+        char unavailable[200];     /* why the handler is; empty: it is not */
         struct histogram run_us;
 };
 
-/* `file` NULL: none; "-": standard output. -errno: it cannot be opened. */
-int run_results_open(struct run_results *results, const char *file);
-
-/* Writes what is buffered. -errno, also of earlier writes. */
-int run_results_flush(struct run_results *results);
+/* `file` NULL: none; "-": standard output. Must not be `input_fd`'s file: -EEXIST. -errno. */
+int run_results_open(struct run_results *results, const char *file, int input_fd);
 void run_results_close(struct run_results *results);
+
+/* Before the first result; with a loop. -ENOMEM. */
+int run_results_start(struct run_results *results);
+
+/* A task's function; `arg` is the struct run_results. Writes what comes until it is cancelled: a
+ * reader that is slow or gone must not hold the loop. */
+PEN_ASYNC int run_results_write(void *arg);
+
+/* Waits, uninterruptibly, until all is written or given up. */
+void run_results_drain(struct run_results *results);
 
 /* A line of the input cannot be a job. */
 void run_results_invalid(struct run_results *results, uint64_t line, const char *why);
 
-/* For struct observer; `data` is the struct run_results. */
-void run_results_started(void *data, const struct flight *flight);
+/* For struct observer; `data` is the struct run_results. Suspends while much is unwritten. */
 void run_results_settled(void *data, const struct flight *flight);
+
+/* Writes nothing more, so that nobody waits for it. */
+void run_results_give_up(struct run_results *results, int error);
 
 /* All that have ended, whichever way. */
 static inline uint64_t run_results_ended(const struct run_results *r)

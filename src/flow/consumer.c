@@ -44,19 +44,18 @@ static int run_within(struct consumer *c, struct flight *flight)
         return r;
 }
 
+/* -ESHUTDOWN: nothing starts any more. */
 static int attempt(struct consumer *c, struct flight *flight)
 {
-        int r;
+        int r = is_too_late(flight->job) ? 0 : limits_admit(c->limits);
 
-        if (is_too_late(flight->job)) {
+        if (r == 0 && is_too_late(flight->job)) {
                 report_fail(&flight->report, OUTCOME_EXPIRED, "not started by its expires_at");
                 return 0;
         }
-        r = limits_admit(c->limits);
         if (r == 0) {
                 inflight_move(c->inflight, flight, FLIGHT_RUNNING);
                 flight->started = pen_now();
-                c->observer->started(c->observer->data, flight);
                 r = run_within(c, flight);
                 flight->ended = pen_now();
         }
@@ -81,6 +80,6 @@ int consumer_run(void *arg)
                 limits_learn(c->limits, ((struct flight *)item)->report.outcome);
                 settler_take(c->settler, item);
                 if (r < 0)
-                        return r;
+                        return r == -ESHUTDOWN ? 0 : r;
         }
 }

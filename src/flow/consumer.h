@@ -17,7 +17,6 @@ struct consumer {
         struct limits *limits;
         pen_usec timeout; /* of an attempt, if the job does not say; PEN_FOREVER: none */
         const struct retry_policy *retry;
-        const struct observer *observer;
 };
 
 /* A task's function; `arg` is a struct consumer. Runs until the queue is shut down. */

@@ -8,6 +8,7 @@ struct inflight {
         struct pen_semaphore *credit;
         struct list free;
         size_t counts[FLIGHT_STATES];
+        size_t n;
         struct flight flights[];
 };
 
@@ -24,6 +25,7 @@ int inflight_create(size_t n, struct inflight **ret_inflight)
                 return r;
         }
         list_init(&t->free);
+        t->n = n;
         for (size_t i = 0; i < n; i++) {
                 t->flights[i].report = (struct report)REPORT_INIT;
                 list_append(&t->free, &t->flights[i].link);
@@ -37,6 +39,10 @@ void inflight_free(struct inflight *t)
 {
         if (!t)
                 return;
+        for (size_t i = 0; i < t->n; i++) { /* some hold a job only if the settler has failed */
+                job_unref(t->flights[i].job);
+                report_deinit(&t->flights[i].report);
+        }
         pen_semaphore_free(t->credit);
         free(t);
 }
@@ -68,7 +74,7 @@ void inflight_give(struct inflight *t, struct flight *flight)
         job_unref(TAKE(flight->job));
         report_deinit(&flight->report);
         flight->queued = false;
-        flight->fetched = flight->started = flight->ended = 0;
+        flight->started = flight->ended = 0;
         inflight_move(t, flight, FLIGHT_FREE);
         /* To the front: a flight that was used a moment ago is still in the cache. */
         list_prepend(&t->free, &flight->link);

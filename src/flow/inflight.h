@@ -25,7 +25,7 @@ struct flight {
         enum flight_state state;
         bool queued; /* task_done is due for it */
         struct job *job;
-        pen_usec fetched, started, ended; /* the loop's time */
+        pen_usec started, ended; /* the loop's time */
         struct report report;
         struct verdict verdict;
 };

@@ -6,16 +6,23 @@
 #include <penstock/common.h>
 
 struct limits {
-        double interval; /* between two starts, in microseconds; 0: no limit */
-        double next;     /* the next free start, on the loop's clock */
+        double interval;  /* between two starts, in microseconds; 0: no limit */
+        double next;      /* the next free start, on the loop's clock */
         pen_usec backoff; /* 0: the handler is there */
         pen_usec open_until;
+        struct pen_event *closed;
 };
 
-void limits_init(struct limits *limits, double per_second); /* 0: no limit */
+/* `per_second` 0: no limit. -ENXIO, -ENOMEM. */
+int limits_init(struct limits *limits, double per_second);
+void limits_deinit(struct limits *limits);
 
-/* Suspends until a job may start. Starts are spread evenly, in the order of the calls. */
+/* Suspends until a job may start. Starts are spread evenly, in the order of the calls.
+ * -ESHUTDOWN: none may any more. */
 PEN_ASYNC int limits_admit(struct limits *limits);
+
+/* From now on nothing starts; who waits for its start is told so. */
+void limits_close(struct limits *limits);
 
 /* What came of an attempt. */
 void limits_learn(struct limits *limits, enum outcome outcome);

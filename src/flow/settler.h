@@ -7,11 +7,10 @@
 #include <penstock/queue.h>
 #include <store/store.h>
 
-/* Who wants to know: the log, metrics, `penstock run`. Called on the settler's and the consumers'
- * tasks; must not suspend. */
+/* Who wants to know of each attempt that was durably settled. If it suspends it holds back the credit,
+ * and so the whole queue. */
 struct observer {
-        void (*started)(void *data, const struct flight *flight);
-        void (*settled)(void *data, const struct flight *flight); /* durably */
+        void (*settled)(void *data, const struct flight *flight);
         void *data;
 };
 

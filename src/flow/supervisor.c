@@ -31,8 +31,9 @@ int supervisor_create(const struct supervisor_options *options, struct superviso
         if (!s)
                 return -ENOMEM;
         s->options = *options;
-        limits_init(&s->limits, options->rate);
-        r = inflight_create(options->maxsize + options->concurrency, &s->inflight);
+        r = limits_init(&s->limits, options->rate);
+        if (r == 0)
+                r = inflight_create(options->maxsize + options->concurrency, &s->inflight);
         if (r == 0)
                 r = pen_queue_create(options->maxsize, NULL, &s->queue);
         if (r == 0)
@@ -63,7 +64,6 @@ int supervisor_create(const struct supervisor_options *options, struct superviso
                 .limits = &s->limits,
                 .timeout = options->timeout,
                 .retry = &s->options.retry,
-                .observer = &s->options.observer,
         };
         *ret_supervisor = s;
         return 0;
@@ -76,6 +76,7 @@ void supervisor_free(struct supervisor *s)
         settler_free(s->settler);
         pen_queue_free(s->queue);
         inflight_free(s->inflight);
+        limits_deinit(&s->limits);
         free(s);
 }
 
@@ -138,6 +139,22 @@ static void release_buffered(struct supervisor *s)
         }
 }
 
+static int join_uncancellably(struct pen_group *group)
+{
+        int r;
+
+        pen_uncancellable_begin();
+        r = pen_group_join(group);
+        pen_uncancellable_end();
+        return r;
+}
+
+static int end_group(struct pen_group *group)
+{
+        pen_group_cancel(group);
+        return join_uncancellably(group);
+}
+
 static int join_queue(void *queue)
 {
         return pen_queue_join(queue);
@@ -145,21 +162,19 @@ static int join_queue(void *queue)
 
 int supervisor_stop(struct supervisor *s, pen_usec grace)
 {
-        int r, failed;
+        int fed, consumed, settled;
 
-        pen_group_free(TAKE(s->feeding));
+        fed = end_group(s->feeding);
+        limits_close(&s->limits);
         release_buffered(s);
         pen_queue_shutdown(s->queue, false);
-        r = pen_within(grace, join_queue, s->queue);
-        if (r < 0)
+        if (pen_within(grace, join_queue, s->queue) < 0)
                 pen_group_cancel(s->consuming);
 
         /* From here on nothing waits for anybody else's work. */
-        pen_uncancellable_begin();
-        r = pen_group_join(s->consuming);
+        consumed = join_uncancellably(s->consuming);
         settler_finish(s->settler);
-        failed = pen_group_join(s->settling);
-        pen_uncancellable_end();
+        settled = join_uncancellably(s->settling);
         free_groups(s);
-        return r < 0 ? r : failed;
+        return settled < 0 ? settled : consumed < 0 ? consumed : fed;
 }

@@ -23,7 +23,8 @@ struct memory_queue {
 
         struct hash ids;   /* of records whose producer gave an id: live, or ended and remembered */
         struct list ended; /* those remembered, oldest first */
-        uint64_t n_made;   /* ids */
+        size_t n_ended;
+        uint64_t n_pushed;
 
         /* Pulsed, never left set: who waits looks again. */
         struct pen_event *got_ready, *got_room, *got_earlier, *got_idle;
@@ -37,7 +38,9 @@ struct record {
         struct job *job;     /* NULL: ended */
         uint64_t digest;     /* of payload and type: tells a conflict from a repetition */
         pen_usec ended_at;
+        uint64_t order; /* of the pushes */
         bool indexed;
+        bool released; /* stands among the first of the ready */
         char id[];
 };
 
@@ -64,15 +67,18 @@ static void record_free(struct memory_queue *q, struct record *record)
         free(record);
 }
 
-/* Ids of jobs that ended longer than `dedupe` ago are free again. */
+/* Ids of jobs that ended longer than `dedupe` ago are free again, and the oldest if there are too
+ * many. */
 static void forget_ended(struct memory_queue *q)
 {
         while (!list_empty(&q->ended)) {
                 struct record *oldest = list_first(&q->ended, struct record, link);
 
-                if (pen_now() - oldest->ended_at < q->options.dedupe)
+                if (pen_now() - oldest->ended_at < q->options.dedupe &&
+                    (q->options.dedupe_max == 0 || q->n_ended <= q->options.dedupe_max))
                         return;
                 record_free(q, oldest);
+                q->n_ended--;
         }
 }
 
@@ -95,7 +101,7 @@ static struct record *find(const struct memory_queue *q, const char *id)
 static void make_id(struct memory_queue *q, struct job *job)
 {
         snprintf(job->made_id, sizeof(job->made_id), "%llu-%llu",
-                 (unsigned long long)clock_wall_ms(), (unsigned long long)q->n_made++);
+                 (unsigned long long)clock_wall_ms(), (unsigned long long)q->n_pushed);
         job->fields.id = job->made_id;
 }
 
@@ -113,7 +119,8 @@ static int record_create(struct memory_queue *q, struct job *job, struct record 
         record = malloc(sizeof(*record) + id_size);
         if (!record)
                 return -ENOMEM;
-        *record = (struct record){ .due = HEAP_NODE_INIT, .job = job_ref(job) };
+        *record = (struct record){ .due = HEAP_NODE_INIT, .job = job_ref(job),
+                                   .order = ++q->n_pushed };
         list_init(&record->link);
         job->record = record;
         if (id_size > 0) {
@@ -130,14 +137,31 @@ static int record_create(struct memory_queue *q, struct job *job, struct record 
 
 /* --- moves -------------------------------------------------------------------------------------- */
 
-static void make_ready(struct memory_queue *q, struct record *record, bool first)
+static void make_ready_at(struct memory_queue *q, struct record *record, struct list *next)
 {
-        if (first)
-                list_prepend(&q->ready, &record->link);
-        else
-                list_append(&q->ready, &record->link);
+        list_insert_before(next, &record->link);
         q->counts.ready++;
         pulse(q->got_ready);
+}
+
+static void make_ready(struct memory_queue *q, struct record *record)
+{
+        make_ready_at(q, record, &q->ready);
+}
+
+/* Before all others, but behind those released that were pushed earlier. */
+static void release(struct memory_queue *q, struct record *record)
+{
+        struct list *next = q->ready.next;
+
+        for (; next != &q->ready; next = next->next) {
+                const struct record *other = list_entry(next, struct record, link);
+
+                if (!other->released || other->order > record->order)
+                        break;
+        }
+        record->released = true;
+        make_ready_at(q, record, next);
 }
 
 static void delay(struct memory_queue *q, struct record *record, pen_usec usec)
@@ -161,6 +185,8 @@ static void end(struct memory_queue *q, struct record *record)
         job_unref(TAKE(record->job));
         record->ended_at = pen_now();
         list_append(&q->ended, &record->link);
+        q->n_ended++;
+        forget_ended(q);
 }
 
 /* --- push --------------------------------------------------------------------------------------- */
@@ -216,7 +242,7 @@ static int push_one(struct memory_queue *q, struct push *push, bool wait)
         if (usec > 0)
                 delay(q, record, usec);
         else
-                make_ready(q, record, false);
+                make_ready(q, record);
         push->result = PUSH_STORED;
         return 0;
 }
@@ -248,6 +274,7 @@ static ssize_t memory_fetch(struct store_queue *head, struct job **ret_jobs, siz
                 struct record *record = list_first(&q->ready, struct record, link);
 
                 list_remove(&record->link);
+                record->released = false;
                 record->job->deliveries++;
                 ret_jobs[n] = job_ref(record->job);
         }
@@ -262,8 +289,7 @@ static int memory_settle(struct store_queue *head, const struct settlement *sett
         struct memory_queue *q = memory_queue(head);
         struct store_counts *counts = &q->counts;
 
-        /* From the last to the first: what is put before all others keeps its order. */
-        for (size_t i = n; i-- > 0;) {
+        for (size_t i = 0; i < n; i++) {
                 const struct settlement *s = &settlements[i];
                 struct record *record = s->job->record;
 
@@ -273,7 +299,7 @@ static int memory_settle(struct store_queue *head, const struct settlement *sett
                         delay(q, record, s->verdict.delay);
                         continue;
                 case MOVE_RELEASE:
-                        make_ready(q, record, true);
+                        release(q, record);
                         continue;
                 case MOVE_DONE:
                         counts->done++;
@@ -317,7 +343,7 @@ static ssize_t memory_promote(struct store_queue *head)
 
                 heap_remove(&q->delayed, next);
                 q->counts.delayed--;
-                make_ready(q, record, false);
+                make_ready(q, record);
         }
         return n;
 }

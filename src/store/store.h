@@ -13,10 +13,10 @@
 #include <job/retry.h>
 
 struct store_queue_options {
-        const char *name;
-        size_t capacity;    /* ready and delayed jobs; 0: no limit */
-        size_t max_bytes;   /* of all live jobs, where the store keeps them in our memory; 0: none */
-        pen_usec dedupe;    /* how long an id is remembered after the end of its job */
+        size_t capacity;   /* ready and delayed jobs; 0: no limit */
+        size_t max_bytes;  /* of all live jobs, where the store keeps them in our memory; 0: none */
+        pen_usec dedupe;   /* how long an id is remembered after the end of its job, */
+        size_t dedupe_max; /* and how many are, where they are kept in our memory; 0: no limit */
 };
 
 enum push_result {

@@ -10,11 +10,11 @@
 #include <penstock/fd.h>
 #include <penstock/timeout.h>
 
-#define RUN(test, fn)                                         \
-        START_TEST(test)                                      \
-        {                                                     \
-                ck_assert_int_eq(run_virtual(fn, NULL), 1);   \
-        }                                                     \
+#define RUN(test, fn)                                       \
+        START_TEST(test)                                    \
+        {                                                   \
+                ck_assert_int_eq(run_virtual(fn, NULL), 1); \
+        }                                                   \
         END_TEST
 
 static struct pen_task *spawn(int (*fn)(void *), void *arg)
@@ -195,7 +195,7 @@ START_TEST(fd_cannot_be_waited_for_by_the_root)
 }
 END_TEST
 
-/* --- signals ------------------------------------------------------------------------------------ */
+/* --- signals ---------------------------------------------------------------------------------- */
 
 static const int both[] = { SIGUSR1, SIGUSR2 };
 
@@ -280,11 +280,10 @@ RUN(signal_that_cannot_be_caught_is_refused, wait_for_wrong_signals)
 
 int main(void)
 {
-        return RUN_SUITE("fd", pipe_is_waited_for_at_both_ends,
-                         wait_answers_which_of_the_events_it_was, reader_and_writer_share_an_fd,
-                         cancelled_wait_leaves_the_fd_usable, what_cannot_be_waited_for_is_told,
-                         fd_cannot_be_waited_for_by_the_root,
-                         signals_are_waited_for_and_kept_until_the_loop_ends,
-                         cancelled_wait_for_a_signal_loses_none,
-                         signal_that_cannot_be_caught_is_refused);
+        return RUN_SUITE(
+                "fd", pipe_is_waited_for_at_both_ends, wait_answers_which_of_the_events_it_was,
+                reader_and_writer_share_an_fd, cancelled_wait_leaves_the_fd_usable,
+                what_cannot_be_waited_for_is_told, fd_cannot_be_waited_for_by_the_root,
+                signals_are_waited_for_and_kept_until_the_loop_ends,
+                cancelled_wait_for_a_signal_loses_none, signal_that_cannot_be_caught_is_refused);
 }

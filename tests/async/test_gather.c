@@ -15,7 +15,10 @@ struct work {
         int cancelled_result;
 };
 
-#define WORK(u, r, ...) { .usec = (u), .result = (r), __VA_ARGS__ }
+#define WORK(u, r, ...)                                 \
+        {                                               \
+                .usec = (u), .result = (r), __VA_ARGS__ \
+        }
 
 static int work(void *arg)
 {
@@ -137,7 +140,8 @@ END_TEST
 
 START_TEST(cancelled_gather_cancels_all_and_waits_for_them)
 {
-        struct work works[N] = { WORK(30, 1, .cleanup = 5), WORK(40, 2, .cleanup = 7), WORK(10, 3) };
+        struct work works[N] = { WORK(30, 1, .cleanup = 5), WORK(40, 2, .cleanup = 7),
+                                 WORK(10, 3) };
         struct party p;
 
         party_begin(&p, works, 0);
@@ -240,8 +244,8 @@ static int gather_odd_ones(void *world)
         ck_assert_int_eq(pen_sleep(21), 0);
         ck_assert(pen_task_done(ended));
         w->task = world_spawn_arg(w, work, &one);
-        ck_assert_int_eq(pen_gather((struct pen_task *[]){ w->task, ended, w->task }, N, results, 0),
-                         0);
+        ck_assert_int_eq(
+                pen_gather((struct pen_task *[]){ w->task, ended, w->task }, N, results, 0), 0);
         ck_assert_int_eq(results[0], 1);
         ck_assert_int_eq(results[1], 2);
         ck_assert_int_eq(results[2], 1);
@@ -309,15 +313,14 @@ END_TEST
 
 int main(void)
 {
-        return RUN_SUITE("gather", results_come_in_the_order_given,
-                         first_error_cancels_the_others_and_waits_for_them,
-                         error_of_one_that_was_cancelled_is_not_the_first,
-                         cancelled_task_counts_as_failed, returned_errors_cancel_nobody,
-                         left_running_go_on_after_the_first_error,
-                         cancelled_gather_cancels_all_and_waits_for_them,
-                         cancelled_gather_is_cancelled_even_if_all_swallow_it,
-                         cancelled_gather_leaves_running_what_is_slow_to_end,
-                         already_cancelled_it_still_waits_for_all,
-                         deadline_around_a_gather_is_told_as_such,
-                         none_repeated_ended_failed_and_oneself, a_thousand_are_gathered);
+        return RUN_SUITE(
+                "gather", results_come_in_the_order_given,
+                first_error_cancels_the_others_and_waits_for_them,
+                error_of_one_that_was_cancelled_is_not_the_first, cancelled_task_counts_as_failed,
+                returned_errors_cancel_nobody, left_running_go_on_after_the_first_error,
+                cancelled_gather_cancels_all_and_waits_for_them,
+                cancelled_gather_is_cancelled_even_if_all_swallow_it,
+                cancelled_gather_leaves_running_what_is_slow_to_end,
+                already_cancelled_it_still_waits_for_all, deadline_around_a_gather_is_told_as_such,
+                none_repeated_ended_failed_and_oneself, a_thousand_are_gathered);
 }

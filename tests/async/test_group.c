@@ -49,19 +49,19 @@ static struct pen_task *play(struct world *w, int (*body)(void *world))
         return t;
 }
 
-#define PLAY(test, body, expected_result, expected_trace)                  \
-        START_TEST(test)                                                   \
-        {                                                                  \
-                PEN_CLEANUP(world_deinit) struct world w;                  \
-                struct pen_task *t = play(&w, body);                       \
-                                                                           \
-                world_advance(&w, PEN_HOUR);                               \
-                ck_assert_int_eq(pen_task_result(t), (expected_result));   \
-                ck_assert_str_eq(w.trace, expected_trace);                 \
-        }                                                                  \
+#define PLAY(test, body, expected_result, expected_trace)                \
+        START_TEST(test)                                                 \
+        {                                                                \
+                PEN_CLEANUP(world_deinit) struct world w;                \
+                struct pen_task *t = play(&w, body);                     \
+                                                                         \
+                world_advance(&w, PEN_HOUR);                             \
+                ck_assert_int_eq(pen_task_result(t), (expected_result)); \
+                ck_assert_str_eq(w.trace, expected_trace);               \
+        }                                                                \
         END_TEST
 
-/* --- joining ------------------------------------------------------------------------------------ */
+/* --- joining ---------------------------------------------------------------------------------- */
 
 static int join_three(void *world)
 {
@@ -118,7 +118,7 @@ static int join_growing(void *world)
 }
 PLAY(join_waits_for_those_added_meanwhile, join_growing, 1, "ended at 15, joined at 15")
 
-/* --- failing ------------------------------------------------------------------------------------ */
+/* --- failing ---------------------------------------------------------------------------------- */
 
 static int join_failing(void *world)
 {
@@ -224,7 +224,7 @@ static int join_cancelled_child(void *world)
 }
 PLAY(cancelled_child_is_no_failure, join_cancelled_child, 0, "cancelled at 0, ended at 10, ")
 
-/* --- cancelling --------------------------------------------------------------------------------- */
+/* --- cancelling ------------------------------------------------------------------------------- */
 
 static int cancel_group(void *world)
 {
@@ -281,6 +281,46 @@ START_TEST(cancelled_join_tells_a_childs_error_and_the_request_stays)
 }
 END_TEST
 
+/* In the cleanup of a cancelled task a deadline passes while it joins a child that fails. */
+static int join_bad_in_cleanup(void *world)
+{
+        PEN_CLEANUP(pen_group_freep) struct pen_group *g = NULL;
+        struct pen_timeout scope;
+        int r;
+
+        ck_assert_int_eq(pen_sleep(PEN_FOREVER), -ECANCELED);
+        pen_timeout_begin(&scope, 10);
+        ck_assert_int_eq(pen_group_create(&g), 0);
+        ck_assert_int_eq(pen_group_spawn(g, "bad", slow_to_cancel, world), 0);
+        r = pen_group_join(g);
+        ck_assert_int_eq(r, -EIO);
+        if (((struct world *)world)->result) /* from outside, too */
+                pen_task_cancel(pen_task_current());
+        ck_assert_int_eq(pen_timeout_end(&scope, r), -EIO);
+        return pen_sleep(1) == 0;
+}
+
+static int cleanup_when_cancelled(int cancelled_again)
+{
+        struct pen_task *t;
+        PEN_CLEANUP(world_deinit) struct world w;
+
+        world_init(&w);
+        w.result = cancelled_again;
+        t = world_spawn(&w, join_bad_in_cleanup);
+        world_run_until_idle(&w);
+        pen_task_cancel(t);
+        world_advance(&w, PEN_HOUR);
+        return pen_task_result(t);
+}
+
+START_TEST(deadline_that_a_join_left_pending_ends_with_its_scope)
+{
+        ck_assert_int_eq(cleanup_when_cancelled(0), 1);
+        ck_assert_int_eq(cleanup_when_cancelled(1), 0);
+}
+END_TEST
+
 static int join_when_cancelled(void *world)
 {
         PEN_CLEANUP(pen_group_freep) struct pen_group *g = NULL;
@@ -321,7 +361,7 @@ START_TEST(free_waits_for_the_children_even_if_cancelled)
 }
 END_TEST
 
-/* --- nested, and misused ------------------------------------------------------------------------ */
+/* --- nested, and misused ---------------------------------------------------------------------- */
 
 static int inner_group(void *world)
 {
@@ -382,19 +422,19 @@ END_TEST
 
 int main(void)
 {
-        return RUN_SUITE("group", join_waits_for_all, empty_group_joins_at_once,
-                         join_waits_for_those_added_meanwhile,
-                         first_error_cancels_the_siblings_and_join_waits_for_them,
-                         error_of_a_child_interrupts_the_body,
-                         join_takes_back_what_the_body_has_not_met,
-                         free_takes_back_what_the_body_has_not_met,
-                         scope_in_the_body_does_not_take_a_childs_error,
-                         deadline_around_a_join_cancels_the_children, cancelled_child_is_no_failure,
-                         cancelled_group_has_not_failed,
-                         cancelled_join_cancels_the_children_and_waits_for_them,
-                         cancelled_join_tells_a_childs_error_and_the_request_stays,
-                         join_by_a_cancelled_task_waits_for_the_children,
-                         free_waits_for_the_children_even_if_cancelled,
-                         error_climbs_through_nested_groups, group_of_another_task_cannot_be_joined,
-                         group_needs_a_task);
+        return RUN_SUITE(
+                "group", join_waits_for_all, empty_group_joins_at_once,
+                join_waits_for_those_added_meanwhile,
+                first_error_cancels_the_siblings_and_join_waits_for_them,
+                error_of_a_child_interrupts_the_body, join_takes_back_what_the_body_has_not_met,
+                free_takes_back_what_the_body_has_not_met,
+                scope_in_the_body_does_not_take_a_childs_error,
+                deadline_around_a_join_cancels_the_children, cancelled_child_is_no_failure,
+                cancelled_group_has_not_failed,
+                cancelled_join_cancels_the_children_and_waits_for_them,
+                cancelled_join_tells_a_childs_error_and_the_request_stays,
+                deadline_that_a_join_left_pending_ends_with_its_scope,
+                join_by_a_cancelled_task_waits_for_the_children,
+                free_waits_for_the_children_even_if_cancelled, error_climbs_through_nested_groups,
+                group_of_another_task_cannot_be_joined, group_needs_a_task);
 }

@@ -56,7 +56,7 @@ START_TEST(stack_given_back_is_used_again)
         ck_assert_int_eq(stack_acquire(&pool, 0, &again), 0);
         ck_assert_ptr_eq(again, a);
         ck_assert_uint_eq(pool.n_warm, 0);
-        ck_assert_int_eq(a->low[0], 0); /* its pages were dropped */
+        ck_assert_int_eq(a->low[0], 0);  /* its pages were dropped */
         ck_assert_int_eq(a->top[-1], 1); /* but for the first */
         stack_release(&pool, a);
         stack_release(&pool, b);
@@ -176,7 +176,7 @@ START_TEST(mappings_for_guards_are_counted_and_given_back)
 }
 END_TEST
 
-/* --- overflowing -------------------------------------------------------------------------------- */
+/* --- overflowing ------------------------------------------------------------------------------ */
 
 static __attribute__((noinline)) int recurse(int depth)
 {
@@ -233,7 +233,7 @@ START_TEST(overflow_dies_at_the_guard_or_is_found_at_the_switch)
 }
 END_TEST
 
-/* --- switching ---------------------------------------------------------------------------------- */
+/* --- switching -------------------------------------------------------------------------------- */
 
 static int round_my_way(void *mode)
 {

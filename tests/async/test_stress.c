@@ -9,7 +9,7 @@
 #include <penstock/sync.h>
 #include <penstock/timeout.h>
 
-/* --- many --------------------------------------------------------------------------------------- */
+/* --- many ------------------------------------------------------------------------------------- */
 
 static int sleep_a_second(void *world)
 {
@@ -51,13 +51,13 @@ START_TEST(many_tasks_come_and_go_in_little_room)
                 pen_task_unref(t);
                 world_run_until_idle(&w);
         }
-        list_for_each(i, &w.loop->stacks.slabs)
+        list_for_each (i, &w.loop->stacks.slabs)
                 n_slabs++;
         ck_assert_uint_eq(n_slabs, 1);
 }
 END_TEST
 
-/* --- a bit of everything, at random ------------------------------------------------------------- */
+/* --- a bit of everything, at random ----------------------------------------------------------- */
 
 #define N_TASKS 8
 #define N_STEPS 15
@@ -162,7 +162,7 @@ static int use_another(struct program *p)
 
         if (below(p, 3) == 0)
                 pen_task_cancel(other);
-        else if (other->number > pen_task_current()->number) /* so that no two wait for each other */
+        else if (other->number > pen_task_current()->number) /* no two for each other */
                 r = pen_await(other, &result);
         ck_assert(r < 0 || result == 0);
         return r;

@@ -7,7 +7,7 @@
 
 #define ME pen_task_name(pen_task_current())
 
-/* --- lock --------------------------------------------------------------------------------------- */
+/* --- lock ------------------------------------------------------------------------------------- */
 
 static struct world world_with_lock(void)
 {
@@ -122,7 +122,7 @@ START_TEST(only_waiter_cancelled_when_served_leaves_the_lock_free)
 }
 END_TEST
 
-/* --- event -------------------------------------------------------------------------------------- */
+/* --- event ------------------------------------------------------------------------------------ */
 
 static int wait_for_event(void *world)
 {
@@ -195,7 +195,7 @@ START_TEST(cancelled_waiter_for_an_event_harms_nobody)
 }
 END_TEST
 
-/* --- semaphore ---------------------------------------------------------------------------------- */
+/* --- semaphore -------------------------------------------------------------------------------- */
 
 static struct world world_with_semaphore(size_t value, size_t bound)
 {
@@ -290,7 +290,7 @@ START_TEST(bounded_semaphore_is_not_released_above_its_bound)
 }
 END_TEST
 
-/* --- all of them -------------------------------------------------------------------------------- */
+/* --- all of them ------------------------------------------------------------------------------ */
 
 struct crowd {
         struct world w;

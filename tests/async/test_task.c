@@ -3,9 +3,11 @@
 #include <alloca.h>
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <penstock/queue.h>
 #include <penstock/sync.h>
+#include <penstock/timeout.h>
 #include <penstock/wait.h>
 
 #define ME pen_task_name(pen_task_current())
@@ -33,7 +35,7 @@ static int await_other(void *world)
         return r < 0 ? r : w->result;
 }
 
-/* --- spawning, results, names --------------------------------------------------------------------- */
+/* --- spawning, results, names ----------------------------------------------------------------- */
 
 START_TEST(result_is_what_the_function_returned)
 {
@@ -251,7 +253,7 @@ START_TEST(thread_stack_is_big_and_gives_the_result_back)
 }
 END_TEST
 
-/* --- cancellation ----------------------------------------------------------------------------------- */
+/* --- cancellation ----------------------------------------------------------------------------- */
 
 static int sleep_then_say(void *world)
 {
@@ -335,12 +337,12 @@ static int end(void *arg)
 }
 
 /* Every call here need not suspend, and must answer -ECANCELED nevertheless. */
-#define DELIVERS(call)                                         \
-        do {                                                   \
-                pen_task_cancel(pen_task_current());           \
-                ck_assert_int_eq((int)(call), -ECANCELED);     \
-                ck_assert_uint_eq(pen_uncancel(), 0);          \
-                ck_assert_int_eq(pen_yield(), 0);              \
+#define DELIVERS(call)                                     \
+        do {                                               \
+                pen_task_cancel(pen_task_current());       \
+                ck_assert_int_eq((int)(call), -ECANCELED); \
+                ck_assert_uint_eq(pen_uncancel(), 0);      \
+                ck_assert_int_eq(pen_yield(), 0);          \
         } while (0)
 
 static int cancel_each_call(void *world)
@@ -467,7 +469,7 @@ START_TEST(cancel_of_a_sleeper_loses_to_nothing)
 }
 END_TEST
 
-/* --- cancellation and await --------------------------------------------------------------------- */
+/* --- cancellation and await ------------------------------------------------------------------- */
 
 START_TEST(cancelling_the_waiter_cancels_the_awaited)
 {
@@ -607,6 +609,31 @@ START_TEST(long_chain_of_awaits_is_cancelled_from_its_end)
 }
 END_TEST
 
+static int await_the_last(void *world)
+{
+        struct world *w = world;
+
+        return pen_await(w->tasks[w->n_tasks - 1], NULL);
+}
+
+START_TEST(tasks_that_wait_for_each_other_can_be_cancelled)
+{
+        PEN_CLEANUP(world_deinit) struct world w;
+        struct pen_task *outside, *one, *other;
+
+        world_init(&w);
+        outside = world_spawn(&w, await_other);
+        one = w.task = world_spawn(&w, await_the_last);
+        other = world_spawn(&w, await_other);
+        world_run_until_idle(&w);
+        pen_task_cancel(outside);
+        world_run_until_idle(&w);
+        ck_assert(pen_task_done(one));
+        ck_assert(pen_task_done(other));
+        ck_assert_int_eq(pen_task_result(outside), -ECANCELED);
+}
+END_TEST
+
 static int await_myself(void *world)
 {
         int result = 99;
@@ -654,7 +681,7 @@ START_TEST(the_root_cannot_wait_but_may_do_what_need_not)
 }
 END_TEST
 
-/* --- turns and time ----------------------------------------------------------------------------- */
+/* --- turns and time --------------------------------------------------------------------------- */
 
 static int sleep_by_name(void *world)
 {
@@ -736,7 +763,44 @@ START_TEST(same_seed_same_order_and_others_differ)
 }
 END_TEST
 
-/* --- pen_run ---------------------------------------------------------------------------------------- */
+/* Yields until a deadline of zero has come; `result` is how slowly, and becomes how often. */
+static int count_turns(void *world)
+{
+        struct world *w = world;
+        useconds_t usec = (useconds_t)w->result;
+        struct pen_timeout scope;
+        int n = 0;
+
+        pen_timeout_begin(&scope, 0);
+        while (pen_yield() == 0) {
+                if (usec > 0)
+                        usleep(usec);
+                n++;
+        }
+        w->result = n;
+        return pen_timeout_end(&scope, -ECANCELED);
+}
+
+static int turns_at(int usec)
+{
+        PEN_CLEANUP(world_deinit) struct world w;
+        struct pen_task *t;
+
+        world_init_seeded(&w, 1);
+        w.result = usec;
+        t = world_spawn(&w, count_turns);
+        world_run_until_idle(&w);
+        ck_assert_int_eq(pen_task_result(t), -ETIME);
+        return w.result;
+}
+
+START_TEST(slow_machine_does_not_change_a_virtual_run)
+{
+        ck_assert_int_eq(turns_at(200), turns_at(0));
+}
+END_TEST
+
+/* --- pen_run ---------------------------------------------------------------------------------- */
 
 static int leftover(void *trace)
 {
@@ -749,8 +813,9 @@ static int leftover(void *trace)
 
 static int late(void *trace)
 {
-        strcat(trace, "started ");
-        return pen_sleep(PEN_HOUR);
+        ck_assert_int_eq(pen_sleep(PEN_HOUR), -ECANCELED);
+        strcat(trace, "late ");
+        return 0;
 }
 
 static int leave_tasks(void *trace)
@@ -766,7 +831,7 @@ START_TEST(leftovers_are_cancelled_and_awaited_when_main_has_ended)
         char trace[64] = "";
 
         ck_assert_int_eq(run_virtual(leave_tasks, trace), 3);
-        ck_assert_ptr_nonnull(strstr(trace, "started "));
+        ck_assert_ptr_nonnull(strstr(trace, "late "));
         ck_assert_ptr_nonnull(strstr(trace, "cleaning "));
         ck_assert_ptr_nonnull(strstr(trace, "clean "));
         ck_assert_ptr_null(pen_loop_current());
@@ -806,9 +871,9 @@ static void keep_message(void *log, enum pen_log_level level, const char *messag
 START_TEST(deadlock_with_the_virtual_clock_is_told_and_ends)
 {
         char log[256] = "";
-        struct pen_options options = {
-                .clock = PEN_CLOCK_VIRTUAL, .log = keep_message, .log_data = log
-        };
+        struct pen_options options = { .clock = PEN_CLOCK_VIRTUAL,
+                                       .log = keep_message,
+                                       .log_data = log };
 
         ck_assert_int_eq(pen_run_with(&options, wait_for_nothing, NULL), -ECANCELED);
         ck_assert_ptr_nonnull(strstr(log, "deadlock"));
@@ -843,33 +908,30 @@ END_TEST
 
 int main(void)
 {
-        return RUN_SUITE("task", result_is_what_the_function_returned,
-                         await_of_an_ended_task_answers_its_result,
-                         spawned_task_does_not_run_before_its_spawner_waits,
-                         failure_of_a_forgotten_task_is_logged_by_name,
-                         awaited_failure_is_not_logged, task_ends_though_its_handle_was_given_back,
-                         names_are_copied_cut_or_made,
-                         without_a_loop_nothing_is_made_and_nothing_waits,
-                         stack_that_cannot_be_had_is_no_memory,
-                         task_may_ask_for_a_stack_of_its_own_size,
-                         thread_stack_is_big_and_gives_the_result_back,
-                         cancelled_before_its_first_run_it_still_runs,
-                         two_cancels_merge_into_one_delivery,
-                         cancel_during_cleanup_is_delivered_there,
-                         cancellation_is_delivered_by_a_call_that_need_not_suspend,
-                         uncancel_to_zero_makes_an_undelivered_request_void,
-                         uncancellable_stretches_nest_and_the_request_waits,
-                         cancel_of_a_sleeper_loses_to_nothing,
-                         cancelling_the_waiter_cancels_the_awaited,
-                         cancelled_waiter_waits_for_the_cleanup_of_the_awaited,
-                         awaited_that_swallows_the_cancellation_spares_the_waiter,
-                         cancelled_when_the_awaited_has_just_ended_it_is_cancelled_itself,
-                         long_chain_of_awaits_is_cancelled_from_its_end,
-                         await_of_oneself_is_a_deadlock,
-                         the_root_cannot_wait_but_may_do_what_need_not,
-                         sleepers_wake_when_their_time_has_come, yield_lets_every_other_run_once,
-                         same_seed_same_order_and_others_differ,
-                         leftovers_are_cancelled_and_awaited_when_main_has_ended,
-                         run_in_a_run_is_busy, deadlock_with_the_virtual_clock_is_told_and_ends,
-                         virtual_day_takes_no_time, real_sleep_is_not_too_short);
+        return RUN_SUITE(
+                "task", result_is_what_the_function_returned,
+                await_of_an_ended_task_answers_its_result,
+                spawned_task_does_not_run_before_its_spawner_waits,
+                failure_of_a_forgotten_task_is_logged_by_name, awaited_failure_is_not_logged,
+                task_ends_though_its_handle_was_given_back, names_are_copied_cut_or_made,
+                without_a_loop_nothing_is_made_and_nothing_waits,
+                stack_that_cannot_be_had_is_no_memory, task_may_ask_for_a_stack_of_its_own_size,
+                thread_stack_is_big_and_gives_the_result_back,
+                cancelled_before_its_first_run_it_still_runs, two_cancels_merge_into_one_delivery,
+                cancel_during_cleanup_is_delivered_there,
+                cancellation_is_delivered_by_a_call_that_need_not_suspend,
+                uncancel_to_zero_makes_an_undelivered_request_void,
+                uncancellable_stretches_nest_and_the_request_waits,
+                cancel_of_a_sleeper_loses_to_nothing, cancelling_the_waiter_cancels_the_awaited,
+                cancelled_waiter_waits_for_the_cleanup_of_the_awaited,
+                awaited_that_swallows_the_cancellation_spares_the_waiter,
+                cancelled_when_the_awaited_has_just_ended_it_is_cancelled_itself,
+                long_chain_of_awaits_is_cancelled_from_its_end,
+                tasks_that_wait_for_each_other_can_be_cancelled, await_of_oneself_is_a_deadlock,
+                the_root_cannot_wait_but_may_do_what_need_not,
+                sleepers_wake_when_their_time_has_come, yield_lets_every_other_run_once,
+                same_seed_same_order_and_others_differ, slow_machine_does_not_change_a_virtual_run,
+                leftovers_are_cancelled_and_awaited_when_main_has_ended, run_in_a_run_is_busy,
+                deadlock_with_the_virtual_clock_is_told_and_ends, virtual_day_takes_no_time,
+                real_sleep_is_not_too_short);
 }

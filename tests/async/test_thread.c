@@ -41,7 +41,7 @@ static int finish(struct pen_task *t)
         return result;
 }
 
-/* --- pen_to_thread ------------------------------------------------------------------------------ */
+/* --- pen_to_thread ---------------------------------------------------------------------------- */
 
 static int twice(void *number)
 {
@@ -235,7 +235,7 @@ START_TEST(thread_cannot_be_waited_for_by_the_root)
 }
 END_TEST
 
-/* --- detached ----------------------------------------------------------------------------------- */
+/* --- detached --------------------------------------------------------------------------------- */
 
 static int n_freed; /* atomically */
 static sem_t freed;
@@ -274,6 +274,7 @@ static int run_detached(void *arg)
 
 START_TEST(detached_call_frees_its_argument)
 {
+        n_freed = 0;
         sem_init(&freed, 0, 0);
         run_with_threads(0, run_detached);
         ck_assert_int_eq(pen_to_thread_detached(twice, new_number(1), free_number, NULL), -EDEADLK);
@@ -317,6 +318,7 @@ static int abandon(void *arg)
 
 START_TEST(abandoned_call_frees_its_argument_once_even_after_the_loop)
 {
+        n_freed = 0;
         sem_init(&freed, 0, 0);
         gate_init(&hung);
         run_with_threads(1, abandon);
@@ -328,10 +330,10 @@ START_TEST(abandoned_call_frees_its_argument_once_even_after_the_loop)
 }
 END_TEST
 
-/* --- calls from other threads ------------------------------------------------------------------- */
+/* --- calls from other threads ----------------------------------------------------------------- */
 
 #define N_THREADS 4
-#define N_POSTS 500
+#define N_POSTS   500
 
 struct caller {
         struct pen_loop *loop;

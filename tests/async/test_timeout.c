@@ -6,7 +6,7 @@
 #include <penstock/sync.h>
 #include <penstock/timeout.h>
 
-/* Plays fn in a task of a world of its own until nothing is left to do; it answers 1 if all was well. */
+/* Plays fn in a task of a world of its own until nothing is left to do; 1: all was well. */
 static void play(int (*fn)(void *world))
 {
         struct pen_task *t;
@@ -18,11 +18,11 @@ static void play(int (*fn)(void *world))
         ck_assert_int_eq(pen_task_result(t), 1);
 }
 
-#define PLAY(test, fn)   \
-        START_TEST(test) \
-        {                \
+#define PLAY(test, fn)    \
+        START_TEST(test)  \
+        {                 \
                 play(fn); \
-        }                \
+        }                 \
         END_TEST
 
 static int fire(void *world)
@@ -103,7 +103,7 @@ static int take_back(void *world)
 }
 PLAY(undelivered_request_of_a_scope_is_taken_back, take_back)
 
-/* --- nested ------------------------------------------------------------------------------------- */
+/* --- nested ----------------------------------------------------------------------------------- */
 
 static int inner_fires(void *world)
 {
@@ -214,7 +214,7 @@ static int nest_all(void *world)
 }
 PLAY(of_nested_scopes_the_one_that_ran_out_says_so, nest_all)
 
-/* --- zero and moved ----------------------------------------------------------------------------- */
+/* --- zero and moved --------------------------------------------------------------------------- */
 
 static int zero(void *world)
 {
@@ -259,7 +259,7 @@ static int reschedule(void *world)
 }
 PLAY(deadline_can_be_moved_until_it_has_passed, reschedule)
 
-/* --- together with other cancellations ---------------------------------------------------------- */
+/* --- together with other cancellations -------------------------------------------------------- */
 
 static int bounded_sleep(void *world)
 {
@@ -387,7 +387,7 @@ START_TEST(deadline_reaches_the_awaited_task)
 }
 END_TEST
 
-/* --- pen_within, and outside of tasks ----------------------------------------------------------- */
+/* --- pen_within, and outside of tasks --------------------------------------------------------- */
 
 static int sleep_for(void *usec)
 {
@@ -428,19 +428,18 @@ END_TEST
 
 int main(void)
 {
-        return RUN_SUITE("timeout", expired_scope_answers_etime,
-                         scope_that_ended_in_time_does_nothing, errors_of_the_body_pass_through,
-                         result_is_kept_if_the_body_finishes_anyway,
-                         undelivered_request_of_a_scope_is_taken_back, inner_scope_runs_out_alone,
-                         inner_scope_does_not_take_the_outer_deadline_for_its_own,
-                         both_run_out_at_once_and_the_outer_tells,
-                         outer_deadline_during_cleanup_of_the_inner_wins,
-                         of_nested_scopes_the_one_that_ran_out_says_so,
-                         zero_lets_pass_what_need_not_wait,
-                         deadline_can_be_moved_until_it_has_passed,
-                         cancellation_from_elsewhere_stays_a_cancellation,
-                         timeouts_work_in_the_cleanup_of_a_cancelled_task,
-                         expired_and_cancelled_is_cancelled, end_takes_back_its_own_request_only,
-                         deadline_reaches_the_awaited_task, within_is_a_scope_around_a_call,
-                         outside_a_task_a_scope_does_nothing);
+        return RUN_SUITE(
+                "timeout", expired_scope_answers_etime, scope_that_ended_in_time_does_nothing,
+                errors_of_the_body_pass_through, result_is_kept_if_the_body_finishes_anyway,
+                undelivered_request_of_a_scope_is_taken_back, inner_scope_runs_out_alone,
+                inner_scope_does_not_take_the_outer_deadline_for_its_own,
+                both_run_out_at_once_and_the_outer_tells,
+                outer_deadline_during_cleanup_of_the_inner_wins,
+                of_nested_scopes_the_one_that_ran_out_says_so, zero_lets_pass_what_need_not_wait,
+                deadline_can_be_moved_until_it_has_passed,
+                cancellation_from_elsewhere_stays_a_cancellation,
+                timeouts_work_in_the_cleanup_of_a_cancelled_task,
+                expired_and_cancelled_is_cancelled, end_takes_back_its_own_request_only,
+                deadline_reaches_the_awaited_task, within_is_a_scope_around_a_call,
+                outside_a_task_a_scope_does_nothing);
 }

@@ -1,5 +1,5 @@
-/* A small world for tests: a loop with the virtual clock, moved by hand, what its tasks say and what
- * the library logs.
+/* A small world for tests: a loop with the virtual clock, moved by hand, what its tasks say and
+ * what the library logs.
  *
  *     PEN_CLEANUP(world_deinit) struct world w = world_with(...);   // or world_init(&w)
  *     struct pen_task *t = world_spawn(&w, fn);                     // fn(&w)
@@ -16,7 +16,7 @@
 
 struct world {
         struct pen_loop *loop;
-        char *log;        /* what the library said, a line each; on the heap: a world may be copied */
+        char *log;        /* what the library said, a line each; on the heap: worlds are copied */
         char trace[4096]; /* what the tasks said */
 
         struct pen_task **tasks; /* those spawned here; the world has a reference */

@@ -70,12 +70,6 @@ static int run_scripted(struct handler *handler, const struct attempt *attempt, 
         return r;
 }
 
-static void on_started(void *data, const struct flight *flight)
-{
-        (void)data;
-        ck_assert_int_eq(flight->state, FLIGHT_RUNNING);
-}
-
 static void on_settled(void *data, const struct flight *flight)
 {
         struct flow *f = data;
@@ -91,7 +85,7 @@ static void flow_open(struct flow *f, struct supervisor_options o)
         static const struct handler_class class = { "scripted", run_scripted, NULL };
 
         *f = (struct flow){ .scripted.handler.class = &class };
-        ck_assert_int_eq(memory_queue_open(&(struct store_queue_options){ .name = "q" }, &f->store), 0);
+        ck_assert_int_eq(memory_queue_open(&(struct store_queue_options){ 0 }, &f->store), 0);
         f->intake = (struct intake){ .store = f->store, .payload_max = 100 };
         o.queue_name = "q";
         o.store = f->store;
@@ -99,7 +93,7 @@ static void flow_open(struct flow *f, struct supervisor_options o)
         o.concurrency = o.concurrency ? o.concurrency : 4;
         o.maxsize = o.maxsize ? o.maxsize : 8;
         o.timeout = o.timeout ? o.timeout : PEN_FOREVER;
-        o.observer = (struct observer){ on_started, on_settled, f };
+        o.observer = (struct observer){ on_settled, f };
         if (o.retry.max_attempts == 0)
                 o.retry = (struct retry_policy){ .max_attempts = 3, .max_crashes = 3, .factor = 2,
                                                  .delay = PEN_SEC, .max_delay = PEN_HOUR };
@@ -324,6 +318,43 @@ PROMISE(a_stop_lets_the_running_finish_and_gives_the_rest_back)
         return 0;
 }
 
+PROMISE(a_stop_starts_nothing_that_waits_for_its_rate)
+{
+        struct store_counts counts;
+        struct flow f;
+        pen_usec began = pen_now();
+
+        flow_open(&f, (struct supervisor_options){ .rate = 1 });
+        for (int i = 0; i < 10; i++)
+                push(&f, "done");
+        ck_assert_int_eq(pen_sleep(PEN_SEC / 2), 0);
+        ck_assert_int_eq(supervisor_stop(f.supervisor, GRACE), 0);
+        ck_assert_uint_lt(pen_now() - began, PEN_SEC);
+        ck_assert_uint_eq(f.scripted.runs, 1);
+        store_count(f.store, &counts);
+        ck_assert_uint_eq(counts.ready, 9);
+        supervisor_free(f.supervisor);
+        store_close(f.store);
+        return 0;
+}
+
+PROMISE(a_job_that_waits_for_its_rate_past_its_expires_at_is_not_started)
+{
+        struct flow f;
+
+        flow_open(&f, (struct supervisor_options){ .rate = 0.001 });
+        push(&f, "done");
+        push_fields(&f, (struct job_fields){ .payload = { "done", 4 },
+                                             .expires_at = clock_wall_ms() + 50 });
+        for (uint64_t end = clock_wall_ms() + 51; clock_wall_ms() < end;) /* the wall's time */
+                ck_assert_int_eq(pen_yield(), 0);
+        join(&f);
+        ck_assert_uint_eq(f.scripted.runs, 1);
+        ck_assert_uint_eq(f.settled[OUTCOME_EXPIRED], 1);
+        flow_close(&f, GRACE);
+        return 0;
+}
+
 PROMISE(after_the_grace_the_running_are_released_unspent)
 {
         struct store_counts counts;
@@ -415,6 +446,8 @@ int main(void)
                          the_rate_bounds_the_starts,
                          a_payload_over_the_limit_is_refused_with_both_numbers,
                          a_stop_lets_the_running_finish_and_gives_the_rest_back,
+                         a_stop_starts_nothing_that_waits_for_its_rate,
+                         a_job_that_waits_for_its_rate_past_its_expires_at_is_not_started,
                          after_the_grace_the_running_are_released_unspent,
                          a_cancellation_during_the_stop_ends_the_grace,
                          no_moment_of_stopping_loses_a_job);

@@ -146,7 +146,7 @@ refuses symbols.sh 'pen_two: in src/async/libpenstock.sym, but no public header'
 if command -v clang-format-14 >/dev/null; then
         fresh_copy() {
                 rm -rf "$work/tree"
-                mkdir -p "$work/tree/src" "$work/tree/include" "$work/tree/tests" "$work/tree/bench"
+                mkdir -p "$work/tree/src" "$work/tree/include" "$work/tree/tests"
                 cp "$tree/.clang-format" "$work/tree"
                 printf 'int planted(void)\n{\n        return 1;\n}\n' >"$work/tree/src/planted.c"
         }

@@ -20,7 +20,6 @@ static struct store_queue *store_with(struct store_queue_options options)
 {
         struct store_queue *q;
 
-        options.name = "q";
         ck_assert_int_eq(open_store(&options, &q), 0);
         return q;
 }
@@ -517,6 +516,44 @@ PROMISE(released_jobs_run_before_newer_ones_and_in_order)
         return 0;
 }
 
+PROMISE(jobs_released_one_by_one_keep_their_order_too)
+{
+        static const int in_turn[] = { 1, 3, 0, 2 };
+        static const char *const payloads[] = { "0", "1", "2", "3" };
+        struct store_queue *q = any_store();
+        struct job *jobs[4];
+
+        for (int i = 0; i < 4; i++)
+                push(q, payloads[i]);
+        ck_assert_int_eq(store_fetch(q, jobs, 4), 4);
+        push(q, "newer");
+        for (int i = 0; i < 4; i++)
+                settle(q, jobs[in_turn[i]], MOVE_RELEASE, 0);
+        for (int i = 0; i < 4; i++)
+                settle(q, fetch_expecting(q, payloads[i]), MOVE_DONE, 0);
+        settle(q, fetch_expecting(q, "newer"), MOVE_DONE, 0);
+        finish_all(q);
+        return 0;
+}
+
+PROMISE(no_more_ids_are_remembered_than_allowed)
+{
+        struct store_queue *q = store_with((struct store_queue_options){
+                .dedupe = PEN_HOUR, .dedupe_max = 2 });
+
+        for (const char *id = "abc"; *id; id++) {
+                char name[] = { *id, '\0' };
+
+                ck_assert_int_eq(push_id(q, name, "x"), PUSH_STORED);
+                settle(q, fetch(q), MOVE_DONE, 0);
+        }
+        ck_assert_int_eq(push_id(q, "b", "x"), PUSH_EXISTS);
+        ck_assert_int_eq(push_id(q, "c", "x"), PUSH_EXISTS);
+        ck_assert_int_eq(push_id(q, "a", "x"), PUSH_STORED);
+        finish_all(q);
+        return 0;
+}
+
 PROMISE(counts_of_attempts_survive_a_retry)
 {
         struct store_queue *q = any_store();
@@ -635,6 +672,8 @@ int run_store_contract(const char *store, open_fn open)
                          all_that_is_due_at_once_is_promoted_at_once,
                          each_verdict_moves_the_job_where_it_says,
                          released_jobs_run_before_newer_ones_and_in_order,
+                         jobs_released_one_by_one_keep_their_order_too,
+                         no_more_ids_are_remembered_than_allowed,
                          counts_of_attempts_survive_a_retry, join_waits_for_ready_delayed_and_running,
                          no_history_loses_or_invents_a_job);
 }

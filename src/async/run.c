@@ -1,0 +1,187 @@
+/* The life of a loop: pen_run. */
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <async/loop.h>
+#include <async/overflow.h>
+
+void loop_log(struct pen_loop *loop, enum pen_log_level level, const char *format, ...)
+{
+        char message[1024];
+        va_list args;
+
+        va_start(args, format);
+        vsnprintf(message, sizeof(message), format, args);
+        va_end(args);
+        if (loop->options.log)
+                loop->options.log(loop->options.log_data, level, message);
+        else if (level <= PEN_LOG_WARNING)
+                fprintf(stderr, "penstock: %s\n", message);
+}
+
+/* The poll's own timer: that it fires is enough. */
+static void on_alarm(evutil_socket_t fd, short what, void *arg)
+{
+        (void)fd, (void)what, (void)arg;
+}
+
+static void on_wake(evutil_socket_t fd, short what, void *arg)
+{
+        (void)fd, (void)what;
+        loop_run_calls(arg);
+}
+
+/* What libevent warns of on standard error we answer as an error. */
+static void mute(int severity, const char *message)
+{
+        (void)severity, (void)message;
+}
+
+static int create_base(struct pen_loop *loop)
+{
+        struct event_config *config = event_config_new();
+
+        if (!config)
+                return -ENOMEM;
+        event_set_log_callback(mute);
+        /* The default clock is coarse: off by up to 4 ms. */
+        event_config_set_flag(config, EVENT_BASE_FLAG_PRECISE_TIMER | EVENT_BASE_FLAG_NOLOCK |
+                                              EVENT_BASE_FLAG_NO_CACHE_TIME |
+                                              EVENT_BASE_FLAG_IGNORE_ENV);
+        loop->base = event_base_new_with_config(config);
+        event_config_free(config);
+        loop->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        if (!loop->base || loop->wake_fd < 0)
+                return -EMFILE;
+        loop->alarm = evtimer_new(loop->base, on_alarm, NULL);
+        loop->wake_event = event_new(loop->base, loop->wake_fd, EV_READ | EV_PERSIST, on_wake, loop);
+        if (!loop->alarm || !loop->wake_event || event_add(loop->wake_event, NULL) < 0)
+                return -ENOMEM;
+        return 0;
+}
+
+/* A write to a pipe or connection whose reader has gone shall be -EPIPE, not the end of us all. A
+ * handler that somebody has set stays. */
+static void ignore_sigpipe(void)
+{
+        struct sigaction action;
+
+        if (sigaction(SIGPIPE, NULL, &action) == 0 && action.sa_handler == SIG_DFL)
+                signal(SIGPIPE, SIG_IGN);
+}
+
+int loop_create(const struct pen_options *options, struct pen_loop **ret_loop)
+{
+        struct pen_loop *loop;
+        int r;
+
+        if (current_loop)
+                return -EBUSY;
+        loop = calloc(1, sizeof(*loop));
+        if (!loop)
+                return -ENOMEM;
+        loop->options = *options;
+        loop->root = (struct pen_task){ .loop = loop, .state = TASK_RUNNING, .name = "the loop" };
+        list_init(&loop->root.done_hooks);
+        loop->current = &loop->root;
+        list_init(&loop->tasks);
+        list_init(&loop->calls);
+        list_init(&loop->deferred);
+        pthread_mutex_init(&loop->lock, NULL);
+        context_init_thread(&loop->root.context);
+        stack_pool_init(&loop->stacks, options->stack_size);
+        random_seed(&loop->random, options->seed);
+        loop->now = loop_time(loop);
+        r = create_base(loop);
+        if (r < 0) {
+                loop_free(loop);
+                return r;
+        }
+        ignore_sigpipe();
+        loop->overflow = overflow_watch_create();
+        *ret_loop = current_loop = loop;
+        return 0;
+}
+
+void loop_free(struct pen_loop *loop)
+{
+        loop_resolver_free(loop);
+        loop_threads_free(loop);
+        loop_signals_free(loop);
+        loop_run_calls(loop);
+        if (loop->wake_event)
+                event_free(loop->wake_event);
+        if (loop->alarm)
+                event_free(loop->alarm);
+        if (loop->base)
+                event_base_free(loop->base);
+        if (loop->wake_fd >= 0)
+                close(loop->wake_fd);
+        overflow_watch_free(loop->overflow);
+        stack_pool_deinit(&loop->stacks);
+        heap_deinit(&loop->timers);
+        pthread_mutex_destroy(&loop->lock);
+        free(loop);
+        current_loop = NULL;
+}
+
+struct pen_loop *pen_loop_current(void)
+{
+        return current_loop;
+}
+
+pen_usec pen_now(void)
+{
+        return current_loop ? current_loop->now : 0;
+}
+
+/* --- pen_run ------------------------------------------------------------------------------------ */
+
+static void cancel_all(struct pen_loop *loop)
+{
+        list_for_each(i, &loop->tasks)
+                pen_task_cancel(list_entry(i, struct pen_task, link));
+}
+
+int pen_run_with(const struct pen_options *options, int (*fn)(void *arg), void *arg)
+{
+        static const struct pen_spawn_options as_main = { .name = "main" };
+        struct pen_loop *loop;
+        struct pen_task *main_task;
+        int r;
+
+        r = loop_create(options, &loop);
+        if (r < 0)
+                return r;
+        r = pen_spawn_with(&as_main, fn, arg, &main_task);
+        if (r < 0)
+                goto out;
+        loop_cancel_on_interrupt(loop, main_task);
+        while (!pen_task_done(main_task))
+                if (!loop_turn(loop, true)) {
+                        loop_log(loop, PEN_LOG_ERROR, "deadlock: every task waits for another one");
+                        pen_task_cancel(main_task);
+                        cancel_all(loop);
+                }
+        r = pen_task_result(main_task);
+        loop->ending = true; /* what leftovers spawn in their cleanup is cancelled as they are */
+        cancel_all(loop);
+        while (loop->n_tasks > 0)
+                if (!loop_turn(loop, true))
+                        cancel_all(loop);
+        pen_task_unref(main_task);
+out:
+        loop_free(loop);
+        return r;
+}
+
+int pen_run(int (*fn)(void *arg), void *arg)
+{
+        static const struct pen_options defaults = PEN_OPTIONS_DEFAULT;
+
+        return pen_run_with(&defaults, fn, arg);
+}

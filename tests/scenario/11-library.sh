@@ -1,0 +1,73 @@
+#!/bin/bash
+# The library, as installed: programs outside the tree, in C and C++, with pkg-config.
+. "$(dirname "$0")/lib.sh"
+
+given "a program in C and one in C++ that know no more than pkg-config says"
+cat >ticker.c <<'C'
+#include <stdio.h>
+
+#include <penstock/group.h>
+#include <penstock/loop.h>
+#include <penstock/queue.h>
+#include <penstock/task.h>
+
+static int ticks;
+
+static int consumer(void *arg)
+{
+        struct pen_queue *queue = arg;
+        void *item;
+        int r;
+
+        while ((r = pen_queue_get(queue, &item)) == 0) {
+                ticks++;
+                r = pen_sleep(PEN_MSEC);
+                if (r < 0)
+                        return r;
+                pen_queue_task_done(queue);
+        }
+        return r == -32 ? 0 : r; /* -EPIPE: shut down */
+}
+
+static int run(void *arg)
+{
+        PEN_CLEANUP(pen_queue_freep) struct pen_queue *queue = NULL;
+        PEN_CLEANUP(pen_group_freep) struct pen_group *group = NULL;
+        int r = pen_queue_create(4, NULL, &queue);
+
+        (void)arg;
+        if (r == 0)
+                r = pen_group_create(&group);
+        for (int i = 0; i < 3 && r == 0; i++)
+                r = pen_group_spawn(group, "consumer", consumer, queue);
+        for (int i = 0; i < 10 && r == 0; i++)
+                r = pen_queue_put(queue, &ticks);
+        if (r == 0)
+                r = pen_queue_join(queue);
+        pen_queue_shutdown(queue, false);
+        return r == 0 ? pen_group_join(group) : r;
+}
+
+int main(void)
+{
+        int r = pen_run(run, NULL);
+
+        printf("%d ticks, %d\n", ticks, r);
+        return r != 0;
+}
+C
+sed 's/void \*item/void *item = nullptr/; s/struct pen_queue \*queue = arg/pen_queue *queue = static_cast<pen_queue *>(arg)/' ticker.c >ticker.cc
+then_true "pkg-config knows penstock" pkg-config --exists penstock
+flags=$(pkg-config --cflags --libs penstock)
+san=${SCENARIO_SANITIZED:+-fsanitize=address,undefined}
+
+when "they are compiled"
+# shellcheck disable=SC2086
+then_true "C11, pedantic, without a warning" ${CC:-cc} -std=c11 -pedantic -Wall -Wextra -Werror $san ticker.c -o ticker $flags
+# shellcheck disable=SC2086
+then_true "C++11, pedantic, without a warning" ${CXX:-c++} -std=c++11 -pedantic -Wall -Wextra -Werror $san ticker.cc -o ticker++ $flags
+then_is "C runs" "10 ticks, 0" "$(timeout 20 ./ticker)"
+then_is "C++ runs" "10 ticks, 0" "$(timeout 20 ./ticker++)"
+then_is "it is linked to libpenstock alone" 1 "$(readelf -d ticker | grep -cE 'NEEDED.*(penstock|event|curl)')"
+
+scenario_ends
