@@ -8,7 +8,7 @@
 #include "bench.h"
 
 #define CONSUMERS 10
-#define BATCH     256
+#define BATCH 256
 
 static long bound, n;
 static int (*consumer)(void *arg);

@@ -8,7 +8,7 @@
 #include "bench.h"
 
 /* All are due within so many microseconds, but not while they are being set. */
-#define SOON   1000000
+#define SOON 1000000
 #define SPREAD 1000000
 
 static long pending, n;

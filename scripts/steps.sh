@@ -77,8 +77,8 @@ step() {
         steps_failed+=("$name")
         printf 'FAIL  %-46s %5ds  %s\n' "$name" $((SECONDS - began)) "$words"
         grep -nE '(^|[^a-z])(error|FAIL|ERROR)[: ]|: warning: |undefined reference|Sanitizer' "$log" |
-                head -n 20 | sed 's/^/      ! /'
-        tail -n 60 "$log" | sed 's/^/      | /'
+                head -n 20 | cut -c 1-300 | sed 's/^/      ! /'
+        tail -n 60 "$log" | cut -c 1-300 | sed 's/^/      | /'
 }
 
 went_well() {

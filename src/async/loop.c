@@ -13,17 +13,6 @@ __thread struct pen_loop *current_loop;
 
 /* --- the run queue ------------------------------------------------------------------------------ */
 
-static void make_ready(struct pen_loop *loop, struct pen_task *task)
-{
-        task->state = TASK_READY;
-        task->next_ready = NULL;
-        if (loop->ready_first)
-                loop->ready_last->next_ready = task;
-        else
-                loop->ready_first = task;
-        loop->ready_last = task;
-}
-
 /* With a seed: any of the runnable ones. */
 static struct pen_task *take_ready_at_random(struct pen_loop *loop)
 {
@@ -115,12 +104,6 @@ int task_suspend(struct pen_task *task, const char *what)
         return task_checkpoint(task);
 }
 
-void task_wake(struct pen_task *task)
-{
-        if (task->state == TASK_SUSPENDED)
-                make_ready(task->loop, task);
-}
-
 int pen_yield(void)
 {
         struct pen_loop *loop = current_loop;
@@ -138,7 +121,7 @@ int pen_yield(void)
         if (UNLIKELY(!stack_intact(task->stack)))
                 report_overflow(task);
         task->waits_for = "its turn";
-        make_ready(loop, task);
+        task_make_ready(task);
         switch_to(loop, task, choose_next(loop));
         task->state = TASK_RUNNING;
         return task_checkpoint(task);

@@ -200,8 +200,26 @@ static inline pen_usec time_after(pen_usec now, pen_usec usec)
  * -ECANCELED: a cancellation was delivered (a wake-up may have come as well); -EDEADLK: the root. */
 int task_suspend(struct pen_task *task, const char *what);
 
+/* Appends the task to the run queue. */
+static inline void task_make_ready(struct pen_task *task)
+{
+        struct pen_loop *loop = task->loop;
+
+        task->state = TASK_READY;
+        task->next_ready = NULL;
+        if (loop->ready_first)
+                loop->ready_last->next_ready = task;
+        else
+                loop->ready_first = task;
+        loop->ready_last = task;
+}
+
 /* Makes a suspended task runnable; does nothing for any other. */
-void task_wake(struct pen_task *task);
+static inline void task_wake(struct pen_task *task)
+{
+        if (task->state == TASK_SUSPENDED)
+                task_make_ready(task);
+}
 
 int task_deliver(struct pen_task *task);
 
@@ -248,7 +266,19 @@ static inline int waiters_wait(struct list *line, struct pen_task *task, const c
         return r;
 }
 
-bool waiters_wake_one(struct list *line);
+static inline bool waiters_wake_one(struct list *line)
+{
+        struct waiter *first;
+
+        if (list_empty(line))
+                return false;
+        first = list_first(line, struct waiter, link);
+        list_remove(&first->link);
+        first->woken = true;
+        task_wake(first->task);
+        return true;
+}
+
 void waiters_wake_all(struct list *line);
 
 /* Frees the task's stack, if nobody has a reference any more, and tells who waits for it. */

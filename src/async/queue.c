@@ -18,7 +18,9 @@ struct pen_queue {
         size_t mask;  /* of the ring, whose size is a power of two */
         size_t first; /* these run freely; & mask is the place */
         size_t end;
-        size_t maxsize; /* 0: none */
+        size_t maxsize; /* SIZE_MAX: none */
+        size_t limit;   /* from this size on a put must do more than append: maxsize, or the ring's
+                         * size, and once it is shut 0 */
         size_t unfinished;
         bool shut;
         struct list getters, putters, joiners;
@@ -36,6 +38,8 @@ int pen_queue_create(size_t maxsize, void (*free_item)(void *item), struct pen_q
                 return -ENOMEM;
         while (size < (maxsize > 0 ? maxsize : UNBOUNDED_START))
                 size *= 2;
+        if (maxsize == 0)
+                maxsize = SIZE_MAX;
         q = malloc(sizeof(*q));
         if (!q)
                 return -ENOMEM;
@@ -44,6 +48,7 @@ int pen_queue_create(size_t maxsize, void (*free_item)(void *item), struct pen_q
                 .ring = malloc(size * sizeof(*q->ring)),
                 .mask = size - 1,
                 .maxsize = maxsize,
+                .limit = MIN(maxsize, size),
                 .free_item = free_item,
         };
         if (!q->ring) {
@@ -64,13 +69,7 @@ static inline size_t size_of(const struct pen_queue *q)
 
 static inline bool is_full(const struct pen_queue *q)
 {
-        return q->maxsize > 0 && size_of(q) >= q->maxsize;
-}
-
-static inline void wake_one(struct list *line)
-{
-        if (UNLIKELY(!list_empty(line)))
-                waiters_wake_one(line);
+        return size_of(q) >= q->maxsize;
 }
 
 static void drop_items(struct pen_queue *q)
@@ -118,74 +117,92 @@ static int grow(struct pen_queue *q)
         free(q->ring);
         q->ring = ring;
         q->mask = 2 * size - 1;
+        q->limit = 2 * size;
         q->first = 0;
         q->end = n;
         return 0;
 }
 
-static inline int append(struct pen_queue *q, void *item)
+static inline void append(struct pen_queue *q, void *item)
 {
-        if (UNLIKELY(size_of(q) > q->mask)) {
-                int r = grow(q);
-
-                if (r < 0)
-                        return r;
-        }
         q->ring[q->end++ & q->mask] = item;
         q->unfinished++;
-        wake_one(&q->getters);
-        return 0;
+        waiters_wake_one(&q->getters);
+}
+
+static inline void *take(struct pen_queue *q)
+{
+        void *item = q->ring[q->first++ & q->mask];
+
+        waiters_wake_one(&q->putters);
+        return item;
 }
 
 int pen_queue_put_nowait(struct pen_queue *q, void *item)
 {
-        if (UNLIKELY(q->shut))
-                return -EPIPE;
-        if (UNLIKELY(is_full(q)))
-                return -EAGAIN;
-        return append(q, item);
+        if (UNLIKELY(size_of(q) >= q->limit)) {
+                int r = q->shut ? -EPIPE : is_full(q) ? -EAGAIN : grow(q);
+
+                if (r < 0)
+                        return r;
+        }
+        append(q, item);
+        return 0;
 }
 
-static inline __attribute__((always_inline)) int wait_for_room(struct pen_queue *q)
+static inline bool must_wait(const struct pen_queue *q, bool putting)
 {
-        while (is_full(q) && !q->shut) {
-                bool woken;
-                int r = waiters_wait(&q->putters, q->loop->current, "room in a queue", &woken);
+        return putting ? is_full(q) && !q->shut : size_of(q) == 0;
+}
 
+static inline __attribute__((always_inline)) int wait_until_possible(struct pen_queue *q, bool putting)
+{
+        struct list *line = putting ? &q->putters : &q->getters;
+
+        while (must_wait(q, putting)) {
+                bool woken;
+                int r;
+
+                if (q->shut)
+                        return -EPIPE;
+                r = waiters_wait(line, q->loop->current,
+                                 putting ? "room in a queue" : "an item of a queue", &woken);
                 if (r < 0) {
-                        if (woken && !is_full(q))
-                                wake_one(&q->putters);
+                        if (woken && !must_wait(q, putting))
+                                waiters_wake_one(line);
                         return r;
                 }
         }
         return 0;
 }
 
-int pen_queue_put(struct pen_queue *q, void *item)
+/* What put and get do when they cannot at once. They share it, and come here by a jump, for speed: a
+ * task that goes on in its put returns where the one that left off in its get would have, up to
+ * here, and the processor, which does not see that stacks change, predicts the return. */
+static __attribute__((noinline)) int put_or_get_later(struct pen_queue *q, void **ret_item, void *item)
 {
+        bool putting = !ret_item;
         int r = task_checkpoint(q->loop->current);
 
-        if (UNLIKELY(r < 0))
+        if (r == 0)
+                r = wait_until_possible(q, putting);
+        if (r < 0)
                 return r;
-        if (UNLIKELY(is_full(q))) {
-                r = wait_for_room(q);
-                if (r < 0)
-                        return r;
-        }
-        if (UNLIKELY(q->shut))
-                return -EPIPE;
-        return append(q, item);
+        if (putting)
+                return pen_queue_put_nowait(q, item);
+        *ret_item = take(q);
+        return 0;
+}
+
+int pen_queue_put(struct pen_queue *q, void *item)
+{
+        if (UNLIKELY(q->loop->current->interrupt || size_of(q) >= q->limit))
+                return put_or_get_later(q, NULL, item);
+        append(q, item);
+        return 0;
 }
 
 /* --- get ---------------------------------------------------------------------------------------- */
-
-static inline void *take(struct pen_queue *q)
-{
-        void *item = q->ring[q->first++ & q->mask];
-
-        wake_one(&q->putters);
-        return item;
-}
 
 int pen_queue_get_nowait(struct pen_queue *q, void **ret_item)
 {
@@ -195,35 +212,10 @@ int pen_queue_get_nowait(struct pen_queue *q, void **ret_item)
         return 0;
 }
 
-static inline __attribute__((always_inline)) int wait_for_item(struct pen_queue *q)
-{
-        while (size_of(q) == 0) {
-                bool woken;
-                int r;
-
-                if (q->shut)
-                        return -EPIPE;
-                r = waiters_wait(&q->getters, q->loop->current, "an item of a queue", &woken);
-                if (r < 0) {
-                        if (woken && size_of(q) > 0)
-                                wake_one(&q->getters);
-                        return r;
-                }
-        }
-        return 0;
-}
-
 int pen_queue_get(struct pen_queue *q, void **ret_item)
 {
-        int r = task_checkpoint(q->loop->current);
-
-        if (UNLIKELY(r < 0))
-                return r;
-        if (UNLIKELY(size_of(q) == 0)) {
-                r = wait_for_item(q);
-                if (r < 0)
-                        return r;
-        }
+        if (UNLIKELY(q->loop->current->interrupt || size_of(q) == 0))
+                return put_or_get_later(q, ret_item, NULL);
         *ret_item = take(q);
         return 0;
 }
@@ -237,7 +229,7 @@ ssize_t pen_queue_get_many(struct pen_queue *q, void **items, size_t max)
                 return r;
         if (UNLIKELY(max == 0))
                 return -EINVAL;
-        r = wait_for_item(q);
+        r = wait_until_possible(q, false);
         if (r < 0)
                 return r;
         n = MIN(max, size_of(q));
@@ -286,6 +278,7 @@ bool pen_queue_full(const struct pen_queue *q)
 void pen_queue_shutdown(struct pen_queue *q, bool immediate)
 {
         q->shut = true;
+        q->limit = 0;
         if (immediate)
                 drop_items(q);
         waiters_wake_all(&q->getters);

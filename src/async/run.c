@@ -85,6 +85,7 @@ int loop_create(const struct pen_options *options, struct pen_loop **ret_loop)
         if (!loop)
                 return -ENOMEM;
         loop->options = *options;
+        loop->wake_fd = -1;
         loop->root = (struct pen_task){ .loop = loop, .state = TASK_RUNNING, .name = "the loop" };
         list_init(&loop->root.done_hooks);
         loop->current = &loop->root;

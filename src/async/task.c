@@ -323,19 +323,6 @@ int pen_sleep(pen_usec usec)
 
 /* --- lines of waiting tasks --------------------------------------------------------------------- */
 
-bool waiters_wake_one(struct list *line)
-{
-        struct waiter *first;
-
-        if (list_empty(line))
-                return false;
-        first = list_first(line, struct waiter, link);
-        list_remove(&first->link);
-        first->woken = true;
-        task_wake(first->task);
-        return true;
-}
-
 void waiters_wake_all(struct list *line)
 {
         while (waiters_wake_one(line))
