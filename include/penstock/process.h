@@ -29,10 +29,11 @@ struct pen_process_options {
         const char *const *env;  /* NULL-terminated; NULL: ours */
         const char *cwd;         /* NULL: ours */
         enum pen_process_stdio in, out, err;
+        uint64_t max_fds; /* its soft limit of descriptors, if below ours; 0: ours */
 };
 
-/* Returns when the program runs; blocks the loop until then (well below a millisecond, no matter how
- * much memory we have).
+/* Returns when the program runs; blocks the loop until then (well below a millisecond, no matter
+ * how much memory we have).
  * -ENOENT, -EACCES, -E2BIG, …: what the child met when it went to `cwd` and tried to execute.
  * -EAGAIN: no more processes.  -EMFILE, -ENFILE, -ENOMEM.  -ENXIO. */
 int pen_process_spawn(const struct pen_process_options *options, struct pen_process **ret_process);
@@ -50,13 +51,13 @@ int pen_process_wait_nowait(struct pen_process *process, int *ret_status); /* -E
 /* To the child's whole group. -ESRCH: it has ended.  -EINVAL: no such signal. */
 int pen_process_signal(struct pen_process *process, int signo);
 
-/* Bytes that `communicate` keeps of an output, and which end of it. The rest is read and dropped. */
+/* What `communicate` keeps of an output. The rest is read and dropped. */
 struct pen_process_capture {
-        size_t max;
-        bool tail;    /* the last bytes instead of the first */
-        char *data;   /* malloc'ed, followed by a NUL byte; the caller frees it. NULL if not piped */
+        size_t max; /* bytes */
+        bool tail;  /* the last ones instead of the first */
+        char *data; /* malloc'ed, a NUL byte behind it; the caller frees it. NULL: not piped */
         size_t size;
-        bool cut;     /* there was more */
+        bool cut; /* there was more */
 };
 
 /* Writes `input` to the child's stdin and closes that, reads stdout and stderr, waits for the end.
@@ -76,8 +77,8 @@ PEN_ASYNC int pen_process_communicate(struct pen_process *process, const void *i
  * nothing if the child has ended before. Uninterruptible: a cancellation stays pending. */
 void pen_process_terminate(struct pen_process *process, pen_usec grace);
 
-/* Kills the group if the child has not ended, and reaps it (short: a kill cannot be refused, save by a
- * program that has changed its user). A task waits for that; outside of one it blocks. */
+/* Kills the group if the child has not ended, and reaps it (short: a kill cannot be refused, save
+ * by a program that has changed its user). A task waits for that; outside of one it blocks. */
 void pen_process_free(struct pen_process *process);
 void pen_process_freep(struct pen_process **process);
 

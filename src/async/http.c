@@ -113,14 +113,6 @@ static void say(char *error, const char *format, ...)
 
 /* --- sockets ------------------------------------------------------------------------------------ */
 
-static pen_usec real_now(void)
-{
-        struct timespec t;
-
-        clock_gettime(CLOCK_MONOTONIC, &t);
-        return (pen_usec)t.tv_sec * PEN_SEC + (pen_usec)t.tv_nsec / 1000;
-}
-
 static void finish(struct transfer *t, CURLcode code)
 {
         curl_multi_remove_handle(t->client->multi, t->easy);
@@ -309,7 +301,7 @@ static int on_timer_wanted(CURLM *multi, long ms, void *arg)
                 loop_defer(c->loop, &c->kick);
         if (ms <= 0)
                 return 0;
-        due = real_now() + (pen_usec)ms * PEN_MSEC;
+        due = loop_real_time() + (pen_usec)ms * PEN_MSEC;
         if (c->timer_due > 0 && c->timer_due <= due)
                 return 0;
         if (event_add(&c->timer, &tv) == 0)
@@ -799,7 +791,10 @@ static int error_of(const struct transfer *t)
         case CURLE_COULDNT_CONNECT:
                 if (t->refusal < 0)
                         return t->refusal;
-                return t->os_error > 0 ? (int)-t->os_error : -ECONNREFUSED;
+                /* -EINVAL is for requests that cannot be sent at all. */
+                return t->os_error == EINVAL ? -EADDRNOTAVAIL
+                       : t->os_error > 0     ? (int)-t->os_error
+                                             : -ECONNREFUSED;
         case CURLE_OPERATION_TIMEDOUT:
                 return -ETIMEDOUT;
         case CURLE_COULDNT_RESOLVE_HOST:

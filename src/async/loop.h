@@ -159,6 +159,9 @@ void loop_log(struct pen_loop *loop, enum pen_log_level level, const char *forma
 /* The loop's clock, read now; loop->now is that of the turn's beginning. */
 pen_usec loop_time(const struct pen_loop *loop);
 
+/* Of children and servers, for whom no clock is virtual. */
+pen_usec loop_real_time(void);
+
 /* Does what was deferred, looks at I/O and timers, waiting for them if nothing is runnable and
  * `may_wait`. False: nothing can happen any more, or, without waiting, nothing has. */
 bool loop_poll(struct pen_loop *loop, bool may_wait);

@@ -10,14 +10,17 @@ static bool is_virtual(const struct pen_loop *loop)
         return loop->options.clock == PEN_CLOCK_VIRTUAL;
 }
 
-pen_usec loop_time(const struct pen_loop *loop)
+pen_usec loop_real_time(void)
 {
         struct timespec t;
 
-        if (is_virtual(loop))
-                return loop->now;
         clock_gettime(CLOCK_MONOTONIC, &t);
         return (pen_usec)t.tv_sec * PEN_SEC + (pen_usec)t.tv_nsec / 1000;
+}
+
+pen_usec loop_time(const struct pen_loop *loop)
+{
+        return is_virtual(loop) ? loop->now : loop_real_time();
 }
 
 /* --- timers ----------------------------------------------------------------------------------- */

@@ -44,6 +44,7 @@ struct run {
         struct progress progress;
         struct pen_task *main_task;
         unsigned interrupts;
+        uint64_t commands_fds; /* the soft limit before we raised ours */
         uint64_t left; /* that were read and have not ended */
         pen_usec began;
 };
@@ -178,13 +179,16 @@ static int print_json_summary(const struct run *run)
 /* --- composing ---------------------------------------------------------------------------------- */
 
 /* Every running job holds descriptors: better to say so now than to fail some of them later. */
-static int make_room_for_descriptors(size_t concurrency, bool commands)
+static int make_room_for_descriptors(size_t concurrency, bool commands, uint64_t *ret_before)
 {
         rlim_t each = commands ? 5 : 2; /* three pipes, a pidfd and, for a moment, a status pipe */
         rlim_t needed = FDS_OF_OUR_OWN + each * concurrency;
         struct rlimit limit;
 
-        if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= needed)
+        if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+                return -errno;
+        *ret_before = limit.rlim_cur;
+        if (limit.rlim_cur >= needed)
                 return 0;
         if (limit.rlim_max < needed) {
                 fprintf(stderr,
@@ -214,6 +218,7 @@ static int create_handler(struct run *run)
                                                    .n_reject_exit = 1,
                                                    .result_max = EXEC_RESULT_MAX,
                                                    .kill_after = EXEC_KILL_AFTER,
+                                                   .max_fds = run->commands_fds,
                                            },
                                            &run->handler);
         r = pen_http_client_create(&(struct pen_http_options)PEN_HTTP_OPTIONS_DEFAULT, &run->client);
@@ -375,7 +380,8 @@ static int run_verb(int argc, char **argv)
         int r, code;
 
         code = run_options_parse(argc, argv, &run.options);
-        if (code < 0 && make_room_for_descriptors(run.options.concurrency, run.options.command) < 0)
+        if (code < 0 && make_room_for_descriptors(run.options.concurrency, run.options.command,
+                                                  &run.commands_fds) < 0)
                 code = EXIT_USAGE;
         if (code < 0)
                 code = open_files(&run);

@@ -22,9 +22,10 @@ struct exec {
         size_t n_reject_exit;
         size_t result_max;
         pen_usec kill_after;
+        uint64_t max_fds;
 };
 
-/* --- lists of strings --------------------------------------------------------------------------- */
+/* --- lists of strings ------------------------------------------------------------------------- */
 
 /* A NULL-terminated list under construction. The first error stays. */
 struct strings {
@@ -96,7 +97,7 @@ static int strings_take(struct strings *s, char ***ret_list)
         return 0;
 }
 
-/* --- environment -------------------------------------------------------------------------------- */
+/* --- environment ------------------------------------------------------------------------------ */
 
 static size_t name_size(const char *variable)
 {
@@ -216,7 +217,7 @@ static int make_arguments(const struct exec *e, struct bytes payload, char ***re
         return strings_take(&s, ret_argv);
 }
 
-/* --- running ------------------------------------------------------------------------------------ */
+/* --- running ---------------------------------------------------------------------------------- */
 
 /* That of a child which could not be made is ours to mend, unless the job asks for too much. */
 static void report_not_started(struct report *report, const struct exec *e, int r)
@@ -238,6 +239,7 @@ static int start(const struct exec *e, const struct attempt *attempt, bool has_i
                 .in = has_input ? PEN_STDIO_PIPE : PEN_STDIO_NULL,
                 .out = PEN_STDIO_PIPE,
                 .err = PEN_STDIO_PIPE,
+                .max_fds = e->max_fds,
         };
         int r;
 
@@ -335,7 +337,7 @@ static int exec_run(struct handler *handler, const struct attempt *attempt, stru
         return 0;
 }
 
-/* --- life --------------------------------------------------------------------------------------- */
+/* --- life ------------------------------------------------------------------------------------- */
 
 static void exec_free(struct handler *handler)
 {
@@ -391,6 +393,7 @@ int exec_handler_create(const struct exec_options *options, struct handler **ret
         e->handler.class = &exec_class;
         e->result_max = options->result_max;
         e->kill_after = options->kill_after;
+        e->max_fds = options->max_fds;
         r = copy_options(e, options);
         if (r < 0) {
                 exec_free(&e->handler);

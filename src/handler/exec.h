@@ -18,15 +18,17 @@
 #include <handler/handler.h>
 
 struct exec_options {
-        const char *const *argv;   /* NULL-terminated; argv[0] an absolute path */
-        const char *placeholder;   /* "{}": replaced by the payload wherever it stands in argv[1..]; */
-                                   /* stdin is empty if it does. NULL: no replacing */
-        bool inherit_environment;  /* all of ours; false: PATH LANG HOME TZ only */
-        const char *const *env;    /* NAME=VALUE, NULL-terminated, may be NULL; goes before ours */
+        const char *const *argv; /* NULL-terminated; argv[0] an absolute path */
+        /* "{}": replaced by the payload wherever it stands in argv[1..]; stdin is empty if it does.
+         * NULL: no replacing. */
+        const char *placeholder;
+        bool inherit_environment; /* all of ours; false: PATH LANG HOME TZ only */
+        const char *const *env;   /* NAME=VALUE, NULL-terminated, may be NULL; goes before ours */
         const int *reject_exit;
         size_t n_reject_exit;
-        size_t result_max;         /* bytes of stdout that are kept; the rest is read and dropped */
+        size_t result_max; /* bytes of stdout that are kept; the rest is read and dropped */
         pen_usec kill_after;
+        uint64_t max_fds;          /* the command's soft limit of descriptors; 0: ours */
 };
 
 #define EXEC_RESULT_MAX ((size_t)64 << 10)

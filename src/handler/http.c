@@ -21,7 +21,8 @@ struct http {
         char *url, *placeholder, *method, *prefix;
         char **headers;
         size_t n_headers;
-        bool job_names_target; /* the placeholder stands in the url */
+        bool payload_in_url; /* by the placeholder */
+        bool job_names_host;
         bool has_body;
         pen_usec timeout;
         size_t result_max;
@@ -205,7 +206,7 @@ static enum outcome outcome_of_error(const struct http *h, int error)
         case -ETIME:
                 return OUTCOME_TIMEOUT;
         case -ECONNREFUSED:
-                return h->job_names_target ? OUTCOME_FAILED : OUTCOME_UNAVAILABLE;
+                return h->job_names_host ? OUTCOME_FAILED : OUTCOME_UNAVAILABLE;
         default:
                 return OUTCOME_FAILED;
         }
@@ -257,7 +258,7 @@ static int http_run(struct handler *handler, const struct attempt *attempt, stru
         struct bytes payload = attempt->job->fields.payload;
         size_t unfit;
 
-        if (!h->job_names_target)
+        if (!h->payload_in_url)
                 return send_request(h, attempt, h->url, report);
         unfit = find_unfit(payload);
         if (unfit < payload.size) {
@@ -313,6 +314,16 @@ static int copy_headers(struct http *h, const char *const *headers)
         return 0;
 }
 
+static void find_placeholder(struct http *h)
+{
+        const char *at = h->placeholder && *h->placeholder ? strstr(h->url, h->placeholder) : NULL;
+        const char *host = strstr(h->url, "://");
+
+        host = host ? host + 3 : h->url;
+        h->payload_in_url = at;
+        h->job_names_host = at && at < host + strcspn(host, "/?#");
+}
+
 static int copy_options(struct http *h, const struct http_options *options)
 {
         int r;
@@ -326,14 +337,14 @@ static int copy_options(struct http *h, const struct http_options *options)
                 r = copy_headers(h, options->headers);
         if (r < 0)
                 return r;
-        h->job_names_target = h->placeholder && *h->placeholder && strstr(h->url, h->placeholder);
+        find_placeholder(h);
         r = copy_text(options->method       ? options->method
-                      : h->job_names_target ? "GET"
+                      : h->payload_in_url ? "GET"
                                             : "POST",
                       &h->method);
         if (r < 0)
                 return r;
-        h->has_body = !h->job_names_target && strcmp(h->method, "GET") != 0 &&
+        h->has_body = !h->payload_in_url && strcmp(h->method, "GET") != 0 &&
                       strcmp(h->method, "HEAD") != 0;
         return 0;
 }
@@ -354,7 +365,7 @@ int http_handler_create(const struct http_options *options, struct handler **ret
                 struct pen_http_request request = {
                         .method = h->method,
                         /* What the job will make of it is not known yet. */
-                        .url = h->job_names_target ? "http://localhost/" : h->url,
+                        .url = h->payload_in_url ? "http://localhost/" : h->url,
                         .headers = (const char *const *)h->headers,
                 };
 

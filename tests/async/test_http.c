@@ -668,14 +668,14 @@ static int try_it(void *arg)
         return status_of(&trial->p, &request, NULL);
 }
 
-/* Cancels it after k turns of the loop. */
+/* Cancels it after k turns of the loop; -1: lets it end. */
 static int cancel_after(struct world *w, struct trial *trial, int k)
 {
         struct pen_task *t;
         int r;
 
         ck_assert_int_eq(pen_spawn(try_it, trial, &t), 0);
-        for (int i = 0; i < k; i++)
+        for (int i = 0; k < 0 ? !pen_task_done(t) : i < k; i++)
                 loop_turn(w->loop, false);
         pen_task_cancel(t);
         while (!pen_task_done(t))
@@ -701,10 +701,14 @@ START_TEST(request_cancelled_at_any_moment_leaves_nothing)
         world_run_until_idle(&w);
         descriptors = open_descriptors();
         for (int k = 0; k < 200; k++) {
-                trial.path = paths[k % 4];
+                int turns = (k < 40 ? k : k - 40) / 4;
+
                 ck_assert_int_eq(pen_http_client_create(&defaults, &trial.p.client), 0);
+                trial.path = paths[k % 4];
+                if (k == 40) /* from here on the name is known */
+                        ck_assert_int_eq(cancel_after(&w, &trial, -1), 200);
                 for (int fresh = 0; fresh < 2; fresh++)
-                        n_cancelled += cancel_after(&w, &trial, k / 4) < 0;
+                        n_cancelled += cancel_after(&w, &trial, turns) < 0;
                 pen_http_client_free(trial.p.client);
         }
         ck_assert_int_gt(n_cancelled, 10);

@@ -52,22 +52,23 @@ static void run_in_loop(int (*fn)(void *arg))
         pen_usec end = real_now() + DEADLINE;
         size_t n = count_descriptors();
 
+        prctl(PR_SET_CHILD_SUBREAPER, 0); /* another test's, without CK_FORK */
         ck_assert_int_eq(pen_run(fn, NULL), 0);
-        while (count_descriptors() != n) /* where there are no pidfds a thread has a last one to close */
+        while (count_descriptors() != n) /* without pidfds a thread has a last one to close */
                 ck_assert_msg(real_now() < end, "from %zu descriptors to %zu", n,
                               count_descriptors());
         assert_no_child();
 }
 
-/* A test whose body is a task: it ends with `return 0`. Whatever it does, no descriptor and no child
- * is left. */
-#define TASK_TEST(name)                                                   \
-        static int name##_body(void *arg);                                \
-        START_TEST(name)                                                  \
-        {                                                                 \
-                run_in_loop(name##_body);                                 \
-        }                                                                 \
-        END_TEST                                                          \
+/* A test whose body is a task: it ends with `return 0`. Whatever it does, no descriptor and no
+ * child is left. */
+#define TASK_TEST(name)                    \
+        static int name##_body(void *arg); \
+        START_TEST(name)                   \
+        {                                  \
+                run_in_loop(name##_body);  \
+        }                                  \
+        END_TEST                           \
         static int name##_body(__attribute__((__unused__)) void *arg)
 
 static struct pen_process *spawn(const struct pen_process_options *options)
@@ -78,8 +79,11 @@ static struct pen_process *spawn(const struct pen_process_options *options)
         return p;
 }
 
-#define SHELL(script) { .argv = (const char *const[]){ "/bin/sh", "-c", (script), NULL }, \
-                        .in = PEN_STDIO_PIPE, .out = PEN_STDIO_PIPE, .err = PEN_STDIO_PIPE }
+#define SHELL(script)                                                              \
+        {                                                                          \
+                .argv = (const char *const[]){ "/bin/sh", "-c", (script), NULL },  \
+                .in = PEN_STDIO_PIPE, .out = PEN_STDIO_PIPE, .err = PEN_STDIO_PIPE \
+        }
 
 static struct pen_process *shell(const char *script)
 {
@@ -176,7 +180,7 @@ static void assert_exited(int status, int code)
         ck_assert_int_eq(WEXITSTATUS(status), code);
 }
 
-/* --- what a child starts with ------------------------------------------------------------------- */
+/* --- what a child starts with ----------------------------------------------------------------- */
 
 TASK_TEST(child_has_no_descriptor_but_three)
 {
@@ -316,7 +320,7 @@ START_TEST(loop_leaves_a_handler_of_sigpipe_alone)
 }
 END_TEST
 
-/* --- how a child ends --------------------------------------------------------------------------- */
+/* --- how a child ends ------------------------------------------------------------------------- */
 
 TASK_TEST(exits_and_signals_are_told_apart)
 {
@@ -372,8 +376,11 @@ TASK_TEST(core_dump_is_told)
 static int try_to_run(const char *path, const char *cwd)
 {
         struct pen_process_options options = {
-                .argv = (const char *const[]){ path, NULL }, .cwd = cwd,
-                .in = PEN_STDIO_PIPE, .out = PEN_STDIO_PIPE, .err = PEN_STDIO_PIPE,
+                .argv = (const char *const[]){ path, NULL },
+                .cwd = cwd,
+                .in = PEN_STDIO_PIPE,
+                .out = PEN_STDIO_PIPE,
+                .err = PEN_STDIO_PIPE,
         };
         struct pen_process *p;
 
@@ -444,7 +451,7 @@ START_TEST(no_loop_no_child)
 }
 END_TEST
 
-/* --- waiting ------------------------------------------------------------------------------------ */
+/* --- waiting ---------------------------------------------------------------------------------- */
 
 static int wait_in_task(void *process)
 {
@@ -518,7 +525,7 @@ START_TEST(virtual_clock_stands_still_while_a_child_runs)
 }
 END_TEST
 
-/* --- communicate -------------------------------------------------------------------------------- */
+/* --- communicate ------------------------------------------------------------------------------ */
 
 TASK_TEST(input_and_both_outputs_pass)
 {
@@ -601,8 +608,8 @@ TASK_TEST(input_that_is_not_read_is_no_error)
 /* 10 MB to both outputs. */
 static void capture_much(struct pen_process_capture *out, struct pen_process_capture *err)
 {
-        PEN_CLEANUP(pen_process_freep) struct pen_process *p =
-                shell("seq 1000000 2300000 & seq 1000000 2300000 >&2; wait");
+        PEN_CLEANUP(pen_process_freep)
+        struct pen_process *p = shell("seq 1000000 2300000 & seq 1000000 2300000 >&2; wait");
         int status;
 
         ck_assert_int_eq(pen_process_communicate(p, NULL, 0, out, err, &status), 0);
@@ -707,7 +714,7 @@ TASK_TEST(cancellation_before_communicate_is_met_there)
         return 0;
 }
 
-/* --- ending it ---------------------------------------------------------------------------------- */
+/* --- ending it -------------------------------------------------------------------------------- */
 
 TASK_TEST(child_that_obeys_term_is_not_killed)
 {
@@ -892,11 +899,12 @@ START_TEST(child_does_not_survive_its_parent)
 }
 END_TEST
 
-/* --- many --------------------------------------------------------------------------------------- */
+/* --- many ------------------------------------------------------------------------------------- */
 
 static int echo_number(void *number)
 {
-        PEN_CLEANUP(pen_process_freep) struct pen_process *p = shell("read x; echo \"got $x\"; exit $x");
+        PEN_CLEANUP(pen_process_freep)
+        struct pen_process *p = shell("read x; echo \"got $x\"; exit $x");
         struct pen_process_capture out = { .max = 100 }, err = { .max = 100 };
         char input[16], expected[32];
         int status;
@@ -927,33 +935,28 @@ TASK_TEST(two_hundred_at_once_are_kept_apart)
 
 int main(void)
 {
-        return RUN_SUITE("process", child_has_no_descriptor_but_three,
-                         child_has_default_signals_whatever_ours_are,
-                         child_leads_a_group_of_its_own,
-                         child_gets_the_environment_and_directory_it_is_given,
-                         null_is_the_default_for_all_three,
-                         pipes_come_right_though_our_own_three_are_closed,
-                         loop_ignores_sigpipe, loop_leaves_a_handler_of_sigpipe_alone,
-                         exits_and_signals_are_told_apart, core_dump_is_told,
-                         what_cannot_be_executed_is_told_at_once,
-                         argument_that_is_too_long_is_told,
-                         lack_of_descriptors_is_told_and_leaks_none, no_loop_no_child,
-                         several_may_wait_and_again, signal_reaches_the_child_until_it_has_ended,
-                         status_that_somebody_else_took_is_255,
-                         virtual_clock_stands_still_while_a_child_runs,
-                         input_and_both_outputs_pass,
-                         what_is_not_piped_is_null_and_the_second_time_all_is,
-                         large_input_comes_out_again, input_that_is_not_read_is_no_error,
-                         much_output_is_cut_at_either_end, output_of_exactly_the_limit_is_not_cut,
-                         grandchild_that_keeps_the_pipes_delays_nothing,
-                         cancelled_communicate_leaves_the_child_running,
-                         cancellation_before_communicate_is_met_there,
-                         child_that_obeys_term_is_not_killed,
-                         child_that_ignores_term_is_killed_after_the_grace,
-                         grace_ends_though_the_virtual_clock_stands_still,
-                         grandchild_has_the_grace_as_well,
-                         cancelled_communicate_and_terminate_end_the_whole_group,
-                         free_kills_the_group_and_reaps, free_reaps_on_the_loops_own_stack_too,
-                         child_ends_with_its_scope, child_does_not_survive_its_parent,
-                         two_hundred_at_once_are_kept_apart);
+        return RUN_SUITE(
+                "process", child_has_no_descriptor_but_three,
+                child_has_default_signals_whatever_ours_are, child_leads_a_group_of_its_own,
+                child_gets_the_environment_and_directory_it_is_given,
+                null_is_the_default_for_all_three, pipes_come_right_though_our_own_three_are_closed,
+                loop_ignores_sigpipe, loop_leaves_a_handler_of_sigpipe_alone,
+                exits_and_signals_are_told_apart, core_dump_is_told,
+                what_cannot_be_executed_is_told_at_once, argument_that_is_too_long_is_told,
+                lack_of_descriptors_is_told_and_leaks_none, no_loop_no_child,
+                several_may_wait_and_again, signal_reaches_the_child_until_it_has_ended,
+                status_that_somebody_else_took_is_255,
+                virtual_clock_stands_still_while_a_child_runs, input_and_both_outputs_pass,
+                what_is_not_piped_is_null_and_the_second_time_all_is, large_input_comes_out_again,
+                input_that_is_not_read_is_no_error, much_output_is_cut_at_either_end,
+                output_of_exactly_the_limit_is_not_cut,
+                grandchild_that_keeps_the_pipes_delays_nothing,
+                cancelled_communicate_leaves_the_child_running,
+                cancellation_before_communicate_is_met_there, child_that_obeys_term_is_not_killed,
+                child_that_ignores_term_is_killed_after_the_grace,
+                grace_ends_though_the_virtual_clock_stands_still, grandchild_has_the_grace_as_well,
+                cancelled_communicate_and_terminate_end_the_whole_group,
+                free_kills_the_group_and_reaps, free_reaps_on_the_loops_own_stack_too,
+                child_ends_with_its_scope, child_does_not_survive_its_parent,
+                two_hundred_at_once_are_kept_apart);
 }

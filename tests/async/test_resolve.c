@@ -317,7 +317,7 @@ IN_LOOP(name_that_hangs_delays_no_other_and_obeys_deadlines)
         return 0;
 }
 
-static int n_threads(void)
+__attribute__((unused)) static int n_threads(void)
 {
         DIR *dir = opendir("/proc/self/task");
         int n = -2; /* . and .. */
@@ -340,16 +340,17 @@ static int leave_hanging(void *arg)
 
 START_TEST(name_that_hangs_does_not_hold_up_the_end)
 {
-        int n_before = n_threads(); /* a sanitizer has its own */
-
         use_test_names();
         atomic_store(&gate, 0);
         ck_assert_int_eq(pen_run(leave_hanging, NULL), 7);
         ck_assert_int_eq(n_left, 0);
         atomic_store(&gate, 1);
-        while (n_threads() > n_before) /* the last one out frees what is left */
+        while (!atomic_load(&n_left))
                 usleep(100);
-        ck_assert_int_eq(n_left, 1);
+#if !defined(PEN_TSAN) /* which has threads of its own */
+        while (n_threads() > 1) /* the last one out frees what is left */
+                usleep(100);
+#endif
 }
 END_TEST
 

@@ -4,9 +4,12 @@
 #include <errno.h>
 #include <fenv.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <valgrind/valgrind.h>
 
 #include <async/stack.h>
 
@@ -233,6 +236,109 @@ START_TEST(overflow_dies_at_the_guard_or_is_found_at_the_switch)
 }
 END_TEST
 
+/* Sanitizers and Valgrind look at faults themselves, and say something else. */
+static bool checker_rules_faults(void)
+{
+#if defined(PEN_ASAN) || defined(PEN_TSAN)
+        return true;
+#else
+        return RUNNING_ON_VALGRIND;
+#endif
+}
+
+static const char skipped[] = "the checker that this runs under handles faults itself: not asserted\n";
+
+/* What a child process says on standard error when its task `name` dies by SIGSEGV. */
+static void last_words_of(const char *name, int (*fn)(void *world), char *words, size_t size)
+{
+        size_t n = 0;
+        ssize_t got;
+        int ends[2], status;
+        pid_t pid;
+
+        ck_assert_int_eq(pipe(ends), 0);
+        pid = fork();
+        if (pid == 0) {
+                struct world w;
+
+                dup2(ends[1], STDERR_FILENO);
+                close(ends[0]);
+                close(ends[1]);
+                signal(SIGSEGV, SIG_DFL);
+                world_init(&w);
+                world_spawn_named(&w, "innocent", sleep_forever);
+                world_spawn_named(&w, name, fn);
+                world_run_until_idle(&w);
+                _exit(0);
+        }
+        close(ends[1]);
+        while (n < size - 1 && (got = read(ends[0], words + n, size - 1 - n)) > 0)
+                n += (size_t)got;
+        words[n] = '\0';
+        close(ends[0]);
+        ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+        ck_assert(WIFSIGNALED(status));
+        ck_assert_int_eq(WTERMSIG(status), SIGSEGV);
+}
+
+START_TEST(overflow_is_reported_with_the_name_of_the_task)
+{
+        char words[4096];
+
+        if (checker_rules_faults()) {
+                fputs(skipped, stderr);
+                return;
+        }
+        last_words_of("digger", recurse_too_deep, words, sizeof(words));
+        ck_assert_str_eq(words, "penstock: task digger (2) has run past the end of its stack of 64 KiB\n");
+        last_words_of(NULL, recurse_too_deep, words, sizeof(words));
+        ck_assert_str_eq(words, "penstock: task without a name (2) has run past the end of its stack of "
+                                "64 KiB\n");
+}
+END_TEST
+
+static int write_where_nothing_may_be_written(void *world)
+{
+        char *page = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+        (void)world;
+        *(volatile char *)page = 1;
+        return 0;
+}
+
+START_TEST(other_faults_are_not_called_an_overflow)
+{
+        char words[4096];
+
+        if (checker_rules_faults()) {
+                fputs(skipped, stderr);
+                return;
+        }
+        last_words_of("stray", write_where_nothing_may_be_written, words, sizeof(words));
+        ck_assert_str_eq(words, "");
+}
+END_TEST
+
+static void handle_fault(int signo)
+{
+        (void)signo;
+        _exit(3);
+}
+
+START_TEST(handler_for_faults_that_somebody_has_set_stays)
+{
+        struct sigaction now;
+        struct world w;
+
+        signal(SIGSEGV, handle_fault);
+        world_init(&w);
+        ck_assert_int_eq(sigaction(SIGSEGV, NULL, &now), 0);
+        ck_assert(now.sa_handler == handle_fault);
+        world_deinit(&w);
+        signal(SIGSEGV, SIG_DFL);
+}
+END_TEST
+
 /* --- switching -------------------------------------------------------------------------------- */
 
 static int round_my_way(void *mode)
@@ -336,6 +442,9 @@ int main(void)
                          guards_are_the_kernels_or_mappings_or_a_canary,
                          mappings_for_guards_are_counted_and_given_back,
                          overflow_dies_at_the_guard_or_is_found_at_the_switch,
+                         overflow_is_reported_with_the_name_of_the_task,
+                         other_faults_are_not_called_an_overflow,
+                         handler_for_faults_that_somebody_has_set_stays,
                          each_task_rounds_its_own_way, registers_survive_a_switch,
                          stack_is_aligned_at_the_first_call);
 }

@@ -8,13 +8,15 @@
 #include <base/clock.h>
 #include <flow/intake.h>
 #include <flow/supervisor.h>
+#include <penstock/sync.h>
 #include <penstock/task.h>
 #include <penstock/timeout.h>
 #include <store/memory.h>
 
 #define GRACE (25 * PEN_SEC)
 
-/* A handler that does what the payload says: "sleep USEC", "fail", "reject", "away", "hang", "done". */
+/* A handler that does what the payload says: "sleep USEC", "fail", "reject", "away", "hang", "done",
+ * "late": fails once, and meanwhile its expires_at has passed. */
 struct scripted {
         struct handler handler;
         size_t running, most;
@@ -52,6 +54,14 @@ static int play(struct scripted *s, const char *script, struct report *report)
         return !strcmp(script, "break") ? -EIO : 0;
 }
 
+/* The wall's clock cannot be moved; the job's moment can. */
+static int play_late(const struct attempt *attempt, struct report *report)
+{
+        report->outcome = attempt->number == 1 ? OUTCOME_FAILED : OUTCOME_DONE;
+        ((struct job *)attempt->job)->fields.expires_at = clock_wall_ms() - 1;
+        return 0;
+}
+
 static int run_scripted(struct handler *handler, const struct attempt *attempt, struct report *report)
 {
         struct scripted *s = container_of(handler, struct scripted, handler);
@@ -64,7 +74,7 @@ static int run_scripted(struct handler *handler, const struct attempt *attempt, 
         s->last_number = attempt->number;
         s->running++;
         s->most = MAX(s->most, s->running);
-        r = play(s, script, report);
+        r = !strcmp(script, "late") ? play_late(attempt, report) : play(s, script, report);
         s->running--;
         s->cancelled += r == -ECANCELED;
         return r;
@@ -80,12 +90,21 @@ static void on_settled(void *data, const struct flight *flight)
         snprintf(f->error, sizeof(f->error), "%s", flight->report.error ? flight->report.error : "");
 }
 
+static struct store_queue *open_memory(void)
+{
+        struct store_queue *store;
+
+        ck_assert_int_eq(memory_queue_open(&(struct store_queue_options){ 0 }, &store), 0);
+        return store;
+}
+
+/* `o.store`: NULL is one in memory. The flow closes it. */
 static void flow_open(struct flow *f, struct supervisor_options o)
 {
         static const struct handler_class class = { "scripted", run_scripted, NULL };
 
         *f = (struct flow){ .scripted.handler.class = &class };
-        ck_assert_int_eq(memory_queue_open(&(struct store_queue_options){ 0 }, &f->store), 0);
+        f->store = o.store ? o.store : open_memory();
         f->intake = (struct intake){ .store = f->store, .payload_max = 100 };
         o.queue_name = "q";
         o.store = f->store;
@@ -231,6 +250,22 @@ PROMISE(a_job_past_its_expires_at_is_not_started)
         return 0;
 }
 
+PROMISE(a_retry_after_the_jobs_expires_at_still_runs)
+{
+        struct flow f;
+
+        flow_open(&f, (struct supervisor_options){ 0 });
+        push_fields(&f, (struct job_fields){ .payload = { "late", 4 },
+                                             .expires_at = clock_wall_ms() + 3600 * 1000 });
+        join(&f);
+        ck_assert_uint_eq(f.scripted.runs, 2);
+        ck_assert_uint_eq(f.settled[OUTCOME_FAILED], 1);
+        ck_assert_uint_eq(f.settled[OUTCOME_DONE], 1);
+        ck_assert_uint_eq(f.settled[OUTCOME_EXPIRED], 0);
+        flow_close(&f, GRACE);
+        return 0;
+}
+
 PROMISE(a_handler_that_breaks_is_a_failure_and_the_consumers_live_on)
 {
         struct flow f;
@@ -292,6 +327,112 @@ PROMISE(a_payload_over_the_limit_is_refused_with_both_numbers)
         ck_assert_str_eq(receipt.error, "payload of 101 bytes; at most 100 are allowed");
         fields.payload.size = 100;
         push_fields(&f, fields);
+        flow_close(&f, GRACE);
+        return 0;
+}
+
+PROMISE(a_run_at_more_than_a_year_ahead_is_refused)
+{
+        static const uint64_t minute = 60 * 1000, year = 365 * 24 * 60 * minute;
+        struct job_fields fields = { .payload = { "done", 4 }, .run_at = clock_wall_ms() + year + minute };
+        struct store_counts counts;
+        struct receipt receipt;
+        struct flow f;
+
+        flow_open(&f, (struct supervisor_options){ 0 });
+        ck_assert_int_eq(intake_push(&f.intake, &fields, 0, &receipt), -EINVAL);
+        ck_assert_str_eq(receipt.error, "run_at is further ahead than the 365d that are allowed");
+        fields.run_at -= 2 * minute;
+        push_fields(&f, fields);
+        store_count(f.store, &counts);
+        ck_assert_uint_eq(counts.delayed, 1);
+        flow_close(&f, GRACE);
+        return 0;
+}
+
+/* --- a store that takes no results ---------------------------------------------------------------- */
+
+/* The memory store behind a gate: while that is closed no settle returns. */
+struct gated {
+        struct store_queue head;
+        struct store_queue *inner;
+        struct pen_event *gate;
+        size_t fetched;
+};
+
+static struct gated *gated(const struct store_queue *q)
+{
+        return container_of(q, struct gated, head);
+}
+
+static int gated_push(struct store_queue *q, struct push *pushes, size_t n, bool wait)
+{
+        return store_push(gated(q)->inner, pushes, n, wait);
+}
+
+static ssize_t gated_fetch(struct store_queue *q, struct job **ret_jobs, size_t max)
+{
+        ssize_t n = store_fetch(gated(q)->inner, ret_jobs, max);
+
+        gated(q)->fetched += n > 0 ? (size_t)n : 0;
+        return n;
+}
+
+static int gated_settle(struct store_queue *q, const struct settlement *settlements, size_t n)
+{
+        int r = pen_event_wait(gated(q)->gate);
+
+        return r < 0 ? r : store_settle(gated(q)->inner, settlements, n);
+}
+
+static ssize_t gated_promote(struct store_queue *q)
+{
+        return store_promote(gated(q)->inner);
+}
+
+static int gated_join(struct store_queue *q)
+{
+        return store_join(gated(q)->inner);
+}
+
+static void gated_count(const struct store_queue *q, struct store_counts *ret_counts)
+{
+        store_count(gated(q)->inner, ret_counts);
+}
+
+static void gated_close(struct store_queue *q)
+{
+        store_close(gated(q)->inner);
+        pen_event_free(gated(q)->gate);
+}
+
+static void gated_open(struct gated *g)
+{
+        static const struct store_class class = { "gated", gated_push, gated_fetch, gated_settle,
+                                                  gated_promote, gated_join, gated_count, gated_close };
+
+        *g = (struct gated){ .head.class = &class, .inner = open_memory() };
+        ck_assert_int_eq(pen_event_create(&g->gate), 0);
+}
+
+PROMISE(a_store_that_takes_no_results_hands_out_no_more_than_the_credit)
+{
+        struct gated g;
+        struct flow f;
+
+        gated_open(&g);
+        flow_open(&f, (struct supervisor_options){ .store = &g.head, .concurrency = 3, .maxsize = 5 });
+        for (int i = 0; i < 200; i++)
+                push(&f, "done");
+        ck_assert_int_eq(pen_sleep(PEN_HOUR), 0);
+        ck_assert_uint_eq(g.fetched, 5 + 3);
+        ck_assert_uint_eq(f.scripted.runs, 5 + 3);
+        ck_assert_uint_eq(f.ended, 0);
+
+        pen_event_set(g.gate);
+        join(&f);
+        ck_assert_uint_eq(g.fetched, 200);
+        ck_assert_uint_eq(f.settled[OUTCOME_DONE], 200);
         flow_close(&f, GRACE);
         return 0;
 }
@@ -441,10 +582,13 @@ int main(void)
                          a_jobs_own_max_attempts_goes_before_the_queues,
                          a_rejected_job_is_never_tried_again, an_attempt_ends_at_its_time_limit,
                          a_job_past_its_expires_at_is_not_started,
+                         a_retry_after_the_jobs_expires_at_still_runs,
                          a_handler_that_breaks_is_a_failure_and_the_consumers_live_on,
                          an_unavailable_handler_spends_no_attempt_and_is_tried_until_it_is_there,
                          the_rate_bounds_the_starts,
                          a_payload_over_the_limit_is_refused_with_both_numbers,
+                         a_run_at_more_than_a_year_ahead_is_refused,
+                         a_store_that_takes_no_results_hands_out_no_more_than_the_credit,
                          a_stop_lets_the_running_finish_and_gives_the_rest_back,
                          a_stop_starts_nothing_that_waits_for_its_rate,
                          a_job_that_waits_for_its_rate_past_its_expires_at_is_not_started,

@@ -23,14 +23,16 @@ struct trial {
         int r; /* what run answered, the scope around it ended */
 };
 
-#define TRIAL(...)                                                                       \
-        {                                                                                \
-                .options = { .argv = (const char *const[]){ __VA_ARGS__, NULL },         \
-                             .reject_exit = (const int[]){ 65, 66 }, .n_reject_exit = 2, \
-                             .result_max = 100, .kill_after = 100 * PEN_MSEC },          \
-                .fields = { .id = "job-1" },                                             \
-                .attempt = { .queue = "q", .number = 1, .max_attempts = 8 },             \
-                .timeout = 60 * PEN_SEC, .report = REPORT_INIT,                          \
+#define TRIAL(...)                                                               \
+        {                                                                        \
+                .options = { .argv = (const char *const[]){ __VA_ARGS__, NULL }, \
+                             .reject_exit = (const int[]){ 65, 66 },             \
+                             .n_reject_exit = 2,                                 \
+                             .result_max = 100,                                  \
+                             .kill_after = 100 * PEN_MSEC },                     \
+                .fields = { .id = "job-1" },                                     \
+                .attempt = { .queue = "q", .number = 1, .max_attempts = 8 },     \
+                .timeout = 60 * PEN_SEC, .report = REPORT_INIT,                  \
         }
 
 #define SHELL(script) TRIAL("/bin/sh", "-c", (script))
@@ -83,7 +85,7 @@ static struct bytes text(const char *data)
         return (struct bytes){ data, strlen(data) };
 }
 
-/* --- outcomes ----------------------------------------------------------------------------------- */
+/* --- outcomes --------------------------------------------------------------------------------- */
 
 START_TEST(payload_is_stdin_and_stdout_the_result)
 {
@@ -125,9 +127,10 @@ END_TEST
 
 START_TEST(each_end_is_told_by_its_cause)
 {
-        struct trial failed = SHELL("exit 1"), last = SHELL("exit 255"), killed = SHELL("kill -9 $$"),
-                     term = SHELL("kill -TERM $$"), real_time = SHELL("kill -40 $$"),
-                     first = SHELL("exit 65"), second = SHELL("echo bad mail >&2; exit 66");
+        struct trial failed = SHELL("exit 1"), last = SHELL("exit 255"),
+                     killed = SHELL("kill -9 $$"), term = SHELL("kill -TERM $$"),
+                     real_time = SHELL("kill -40 $$"), first = SHELL("exit 65"),
+                     second = SHELL("echo bad mail >&2; exit 66");
 
         assert_error(&failed, OUTCOME_FAILED, "exit 1");
         assert_error(&last, OUTCOME_FAILED, "exit 255");
@@ -204,7 +207,7 @@ START_TEST(lack_of_descriptors_is_unavailable)
 }
 END_TEST
 
-/* --- the placeholder ---------------------------------------------------------------------------- */
+/* --- the placeholder -------------------------------------------------------------------------- */
 
 START_TEST(placeholder_becomes_the_payload_wherever_it_stands)
 {
@@ -253,7 +256,7 @@ START_TEST(payload_that_is_no_argument_is_rejected)
 }
 END_TEST
 
-/* --- environment -------------------------------------------------------------------------------- */
+/* --- environment ------------------------------------------------------------------------------ */
 
 START_TEST(environment_is_reduced_and_the_attempt_added)
 {
@@ -299,7 +302,7 @@ START_TEST(inherited_environment_has_no_other_attempts_words)
 }
 END_TEST
 
-/* --- ending it ---------------------------------------------------------------------------------- */
+/* --- ending it -------------------------------------------------------------------------------- */
 
 START_TEST(time_out_ends_the_group_though_it_ignores_term)
 {
@@ -337,7 +340,7 @@ START_TEST(cancellation_is_answered_and_nothing_left_behind)
 }
 END_TEST
 
-/* --- options ------------------------------------------------------------------------------------ */
+/* --- options ---------------------------------------------------------------------------------- */
 
 START_TEST(options_that_cannot_work_are_refused)
 {

@@ -14,19 +14,22 @@ when "it looks at its process group and its signals"
 script look <<'SH'
 group=$(cut -d ' ' -f 5 /proc/$$/stat)
 [ "$group" = $$ ] && group=own
-echo "group: $group $(grep -E '^Sig(Blk|Ign)' /proc/$$/status | tr -s '\t\n' '  ')"
+echo "group: $group"
+# 32 and 33 are libc's own: its posix_spawn has them ignored, and no program can change that.
+while read -r name mask; do
+        case $name in SigBlk: | SigIgn:) echo "$name $((0x$mask & ~0x180000000))" ;; esac
+done </proc/$$/status
 SH
 run_penstock -j 50 --lines lines --results results.jsonl -- ./look
 exec 7<&-
 then_is "exit status" 0 "$status"
 then_is "a process group of its own; no signal blocked or ignored" \
-        "{'group: own SigBlk: 0000000000000000 SigIgn: 0000000000000000'}" \
-        "$(results '{x["result"].strip() for x in r}')"
+        "{'group: own SigBlk: 0 SigIgn: 0'}" "$(results '{" ".join(x["result"].split()) for x in r}')"
 
 given "penstock itself started with SIGINT and SIGPIPE ignored"
 (trap '' INT PIPE; run_penstock -j 1 --lines lines --results results.jsonl -- ./look)
-then_is "the command does not inherit that" "{'SigIgn: 0000000000000000'}" \
-        "$(results '{x["result"].strip()[-24:] for x in r}')"
+then_is "the command does not inherit that" "{'group: own SigBlk: 0 SigIgn: 0'}" \
+        "$(results '{" ".join(x["result"].split()) for x in r}')"
 
 given "a job that ignores TERM, and its child that does too"
 script stubborn <<'SH'
