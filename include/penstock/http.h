@@ -14,19 +14,22 @@ struct pen_http_client;
 
 /* Start from PEN_HTTP_OPTIONS_DEFAULT. */
 struct pen_http_options {
-        unsigned max_connections;  /* in all; further requests wait. 0: no limit */
-        unsigned max_per_host;     /* 0: no limit */
-        pen_usec connect_timeout;  /* 0: none */
-        const char *user_agent;    /* copied */
-        const char *ca_file;       /* NULL: the system's; copied */
-        bool insecure;             /* do not check certificates */
+        unsigned max_connections; /* in all; further requests wait. 0: no limit */
+        unsigned max_per_host;    /* 0: no limit */
+        pen_usec connect_timeout; /* 0: none */
+        const char *user_agent;   /* copied */
+        const char *ca_file;      /* NULL: the system's; copied */
+        bool insecure;            /* do not check certificates */
         /* Asked for each address before it is connected to (may be NULL): 0 goes on, less refuses,
          * and the request answers with that. Must not suspend. */
         int (*allow_address)(const void *sockaddr, size_t size, void *data);
         void *allow_data;
 };
 
-#define PEN_HTTP_OPTIONS_DEFAULT { .connect_timeout = 10 * PEN_SEC, .user_agent = "penstock" }
+#define PEN_HTTP_OPTIONS_DEFAULT                                          \
+        {                                                                 \
+                .connect_timeout = 10 * PEN_SEC, .user_agent = "penstock" \
+        }
 
 int pen_http_client_create(const struct pen_http_options *options,
                            struct pen_http_client **ret_client);
@@ -36,22 +39,22 @@ void pen_http_client_free(struct pen_http_client *client);
 void pen_http_client_freep(struct pen_http_client **client);
 
 struct pen_http_request {
-        const char *method;         /* NULL: GET, or POST with a body */
+        const char *method; /* NULL: GET, or POST with a body */
         const char *url;
         /* "Name: value", NULL-terminated; may be NULL. "Name:" alone leaves out what would be sent
          * by default. A body is application/octet-stream if nothing else is said here. */
         const char *const *headers;
-        const void *body;           /* not for HEAD */
+        const void *body; /* not for HEAD */
         size_t body_size;
-        bool has_body;              /* a body of 0 bytes is one */
-        pen_usec timeout;           /* of it all; 0: none */
-        size_t max_body;            /* of the response; 0: 16 MiB. More is -EFBIG, or cut: */
-        bool cut_body;              /* keep the first max_body bytes, read and drop the rest */
+        bool has_body;    /* a body of 0 bytes is one */
+        pen_usec timeout; /* of it all; 0: none */
+        size_t max_body;  /* of the response; 0: 16 MiB. More is -EFBIG, or cut: */
+        bool cut_body;    /* keep the first max_body bytes, read and drop the rest */
 };
 
 struct pen_http_response {
         int status;
-        char *body;   /* malloc'ed, followed by a NUL byte */
+        char *body; /* malloc'ed, followed by a NUL byte */
         size_t size;
         bool cut;
         char *headers; /* malloc'ed: "Name: value\n" lines */

@@ -25,15 +25,20 @@ enum pen_log_level {
 /* Start from PEN_OPTIONS_DEFAULT: a zero is a choice, not always the default. */
 struct pen_options {
         enum pen_clock clock;
-        uint64_t seed;         /* not 0: pick the next runnable task at random, the same for the same seed */
-        size_t stack_size;     /* bytes of a task's stack, without its guard; 0: 64 KiB */
-        unsigned threads;      /* at most so many for pen_to_thread; 0: 4 more than there are CPUs, at most 32 */
+        uint64_t
+                seed; /* not 0: pick the next runnable task at random, the same for the same seed */
+        size_t stack_size; /* bytes of a task's stack, without its guard; 0: 64 KiB */
+        unsigned
+                threads; /* at most so many for pen_to_thread; 0: 4 more than there are CPUs, at most 32 */
         /* Where the library's own words go; NULL: standard error. Must not suspend. */
         void (*log)(void *log_data, enum pen_log_level level, const char *message);
         void *log_data;
 };
 
-#define PEN_OPTIONS_DEFAULT { .clock = PEN_CLOCK_REAL }
+#define PEN_OPTIONS_DEFAULT             \
+        {                               \
+                .clock = PEN_CLOCK_REAL \
+        }
 
 /* Runs fn(arg) as the main task of a new loop and answers what it returned. Tasks that are left
  * over by then are cancelled and awaited. In the main thread, if the disposition of SIGINT is the

@@ -24,6 +24,7 @@ struct pen_address {
  * -ENXIO: no such name.  -EAGAIN: the name servers do not answer.  -EINVAL: an empty or overlong
  * name.  -ENOMEM.  Cancelled: at once, the look-up may go on and its answer is kept.
  */
-PEN_ASYNC int pen_getaddrinfo(const char *host, uint16_t port, struct pen_address *addresses, size_t max);
+PEN_ASYNC int pen_getaddrinfo(const char *host, uint16_t port, struct pen_address *addresses,
+                              size_t max);
 
 PEN_END_DECLS

@@ -57,7 +57,8 @@ static void cancel_all(struct pen_task *const *tasks, size_t n)
                 pen_task_cancel(tasks[i]);
 }
 
-static int wait_for_all(struct gathering *g, struct pen_task *const *tasks, size_t n, unsigned flags)
+static int wait_for_all(struct gathering *g, struct pen_task *const *tasks, size_t n,
+                        unsigned flags)
 {
         bool stop_at_error = !(flags & PEN_RETURN_ERRORS);
         int r = task_checkpoint(g->waiter);

@@ -8,10 +8,10 @@ struct pen_group {
         struct pen_task *parent;
         struct list children;
         size_t n;
-        int error;             /* of the first child that failed */
-        bool stopping;         /* takes no more children */
-        bool joining;          /* the parent waits for the children */
-        bool interrupted;      /* the parent was cancelled by us: a child failed while it was elsewhere */
+        int error;        /* of the first child that failed */
+        bool stopping;    /* takes no more children */
+        bool joining;     /* the parent waits for the children */
+        bool interrupted; /* the parent was cancelled by us: a child failed while it was elsewhere */
         struct request request;
 };
 

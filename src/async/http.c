@@ -81,7 +81,7 @@ struct transfer {
         char *host; /* to be resolved; NULL: an address in digits */
         uint16_t port;
         enum kind kind;
-        char method[METHOD_SIZE]; /* in place of the kind's own name */
+        char method[METHOD_SIZE];   /* in place of the kind's own name */
         struct curl_slist *headers; /* an array of n_headers; the strings are the caller's */
         size_t n_headers;
         struct curl_slist resolve;
@@ -227,8 +227,8 @@ static int watch(struct pen_http_client *c, int fd, int what)
         if (!s)
                 return -ENOMEM;
         s->wanted = what == CURL_POLL_REMOVE ? 0 : what;
-        r = switch_event(&s->read, &s->reading, (s->wanted & CURL_POLL_IN) ||
-                                                        (s->reading && s->ours));
+        r = switch_event(&s->read, &s->reading,
+                         (s->wanted & CURL_POLL_IN) || (s->reading && s->ours));
         if (r == 0)
                 r = switch_event(&s->write, &s->writing, s->wanted & CURL_POLL_OUT);
         return r;
@@ -665,10 +665,9 @@ static int set_headers(struct transfer *t)
                 typed |= strncasecmp(headers[i], type, sizeof(type) - 1) == 0;
         }
         if (t->kind == KIND_POST)
-                t->headers[i++].data = (char *)(uintptr_t)"Expect:"; /* no waiting for a 100 */
+                t->headers[i++].data = (char *)(uintptr_t) "Expect:"; /* no waiting for a 100 */
         if (!typed)
-                t->headers[i++].data =
-                        (char *)(uintptr_t)"Content-Type: application/octet-stream";
+                t->headers[i++].data = (char *)(uintptr_t) "Content-Type: application/octet-stream";
         for (size_t k = 0; k < i; k++)
                 t->headers[k].next = k + 1 < i ? &t->headers[k + 1] : NULL;
         curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER, i > 0 ? t->headers : NULL);
@@ -687,7 +686,8 @@ static int write_addresses(struct transfer *t, const struct pen_address *address
                 bool v6 = addresses[i].any.sa_family == AF_INET6;
 
                 inet_ntop(addresses[i].any.sa_family,
-                          v6 ? (const void *)&addresses[i].in6.sin6_addr : &addresses[i].in.sin_addr,
+                          v6 ? (const void *)&addresses[i].in6.sin6_addr
+                             : &addresses[i].in.sin_addr,
                           address, sizeof(address));
                 r = buffer_printf(&text, v6 ? "%s[%s]" : "%s%s", i > 0 ? "," : "", address);
         }

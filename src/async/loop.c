@@ -81,7 +81,8 @@ static inline void switch_to(struct pen_loop *loop, struct pen_task *from, struc
 
 static void report_overflow(struct pen_task *task)
 {
-        loop_log(task->loop, PEN_LOG_ERROR, "task %s has run past the end of its stack", task->name);
+        loop_log(task->loop, PEN_LOG_ERROR, "task %s has run past the end of its stack",
+                 task->name);
         abort();
 }
 

@@ -31,12 +31,15 @@ struct timer {
         void (*fn)(struct timer *timer); /* on the root, or in loop_run_until_idle */
 };
 
-#define TIMER_INIT(f) { .node = HEAP_NODE_INIT, .fn = (f) }
+#define TIMER_INIT(f)                             \
+        {                                         \
+                .node = HEAP_NODE_INIT, .fn = (f) \
+        }
 
 /* --- tasks ------------------------------------------------------------------------------------ */
 
 enum task_state {
-        TASK_READY,     /* in the run queue */
+        TASK_READY, /* in the run queue */
         TASK_RUNNING,
         TASK_SUSPENDED, /* task_wake will make it ready */
         TASK_DONE,
@@ -55,16 +58,16 @@ struct pen_task {
         struct pen_task *next_ready;
         enum task_state state;
 
-        bool interrupt;        /* a cancellation is to be delivered now: undelivered and not masked */
-        unsigned undelivered;  /* cancellation requests */
-        uint64_t requests;     /* ever made: each is known by its number */
-        uint64_t delivered;    /* the number of the last one that was */
+        bool interrupt; /* a cancellation is to be delivered now: undelivered and not masked */
+        unsigned undelivered; /* cancellation requests */
+        uint64_t requests;    /* ever made: each is known by its number */
+        uint64_t delivered;   /* the number of the last one that was */
         struct {
                 unsigned undelivered;
                 uint64_t delivered;
-        } before; /* the last delivery, should it be undone */
-        unsigned cancelling;   /* requests, delivered or not, less those taken back */
-        unsigned uncancellable; /* depth */
+        } before;                /* the last delivery, should it be undone */
+        unsigned cancelling;     /* requests, delivered or not, less those taken back */
+        unsigned uncancellable;  /* depth */
         struct pen_task *awaits; /* a cancellation goes on to this one */
         bool forwarded;          /* one has */
 
@@ -97,7 +100,7 @@ struct errand {
 struct pen_loop {
         struct pen_task *current; /* the root when no task runs */
         struct pen_task *ready_first, *ready_last;
-        unsigned budget; /* resumptions until the next look at the clock */
+        unsigned budget;  /* resumptions until the next look at the clock */
         unsigned resumed; /* since the last look at I/O */
         uint64_t looked;  /* at the clock, then */
         pen_usec now;

@@ -155,7 +155,8 @@ static inline bool must_wait(const struct pen_queue *q, bool putting)
         return putting ? is_full(q) && !q->shut : size_of(q) == 0;
 }
 
-static inline __attribute__((always_inline)) int wait_until_possible(struct pen_queue *q, bool putting)
+static inline __attribute__((always_inline)) int wait_until_possible(struct pen_queue *q,
+                                                                     bool putting)
 {
         struct list *line = putting ? &q->putters : &q->getters;
 
@@ -179,7 +180,8 @@ static inline __attribute__((always_inline)) int wait_until_possible(struct pen_
 /* What put and get do when they cannot at once. They share it, and come here by a jump, for speed: a
  * task that goes on in its put returns where the one that left off in its get would have, up to
  * here, and the processor, which does not see that stacks change, predicts the return. */
-static __attribute__((noinline)) int put_or_get_later(struct pen_queue *q, void **ret_item, void *item)
+static __attribute__((noinline)) int put_or_get_later(struct pen_queue *q, void **ret_item,
+                                                      void *item)
 {
         bool putting = !ret_item;
         int r = task_checkpoint(q->loop->current);

@@ -58,7 +58,8 @@ static int create_base(struct pen_loop *loop)
         if (!loop->base || loop->wake_fd < 0)
                 return -EMFILE;
         loop->alarm = evtimer_new(loop->base, on_alarm, NULL);
-        loop->wake_event = event_new(loop->base, loop->wake_fd, EV_READ | EV_PERSIST, on_wake, loop);
+        loop->wake_event =
+                event_new(loop->base, loop->wake_fd, EV_READ | EV_PERSIST, on_wake, loop);
         if (!loop->alarm || !loop->wake_event || event_add(loop->wake_event, NULL) < 0)
                 return -ENOMEM;
         return 0;

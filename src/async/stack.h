@@ -26,12 +26,12 @@ struct stack {
 };
 
 struct stack_pool {
-        size_t size;         /* of a stack */
+        size_t size; /* of a stack */
         struct list slabs;
-        struct stack *warm;  /* their first page is resident */
+        struct stack *warm; /* their first page is resident */
         struct stack *cold;
         size_t n_warm;
-        size_t n_guards;     /* made by mprotect */
+        size_t n_guards; /* made by mprotect */
         size_t max_guards;
         bool kernel_guards;
 };

@@ -22,9 +22,9 @@
 #include <penstock/resolve.h>
 
 #define READ_SIZE ((size_t)16 << 10)
-#define ADDRESSES_MAX 16                      /* of a name, to be tried */
-#define ACCEPT_BACKOFF (100 * PEN_MSEC)       /* when descriptors are used up */
-#define CONNECT_BACKOFF (10 * PEN_MSEC)       /* when a Unix socket's backlog is full */
+#define ADDRESSES_MAX 16                /* of a name, to be tried */
+#define ACCEPT_BACKOFF (100 * PEN_MSEC) /* when descriptors are used up */
+#define CONNECT_BACKOFF (10 * PEN_MSEC) /* when a Unix socket's backlog is full */
 #define PROBE_ATTEMPTS 2
 
 struct pen_stream {
@@ -147,8 +147,9 @@ static int create(struct pen_loop *loop, int fd, struct pen_stream **ret_stream)
 
         if (!s)
                 return -ENOMEM;
-        *s = (struct pen_stream){ .loop = loop, .fd = fd, .readable = true, .writable = true,
-                                  .flush.fn = run_flush };
+        *s = (struct pen_stream){
+                .loop = loop, .fd = fd, .readable = true, .writable = true, .flush.fn = run_flush
+        };
         list_init(&s->flush.link);
         errno = 0;
         if (event_assign(&s->event, loop->base, fd, EV_READ | EV_WRITE | EV_ET | EV_PERSIST,
@@ -535,8 +536,7 @@ static int read_ip(const char *address, struct place *ret)
         if (r < 0)
                 return r;
         if (*address == '[') {
-                ip.in6 = (struct sockaddr_in6){ .sin6_family = AF_INET6,
-                                                .sin6_port = htons(port) };
+                ip.in6 = (struct sockaddr_in6){ .sin6_family = AF_INET6, .sin6_port = htons(port) };
                 ip.size = sizeof(ip.in6);
                 r = inet_pton(AF_INET6, host, &ip.in6.sin6_addr);
         } else {

@@ -218,7 +218,10 @@ static enum work_state withdraw(struct work *work, enum work_state instead)
 
 int thread_pool_run(struct thread_pool *pool, int (*fn)(void *arg), void *arg, int *ret_result)
 {
-        struct work work = { .call.fn = tell_loop, .pool = pool, .fn = fn, .arg = arg,
+        struct work work = { .call.fn = tell_loop,
+                             .pool = pool,
+                             .fn = fn,
+                             .arg = arg,
                              .waiter = pool->loop->current };
         int r = task_checkpoint(work.waiter);
 
@@ -246,7 +249,7 @@ static void give_up(struct work *work)
         enum work_state state = withdraw(work, WORK_ABANDONED);
 
         if (state == WORK_RUNNING)
-                return; /* the thread's now */
+                return;      /* the thread's now */
         work->waiter = NULL; /* if the end is on its way, tell_loop frees it */
         if (state == WORK_QUEUED || work->arrived)
                 free_work(work);
@@ -264,8 +267,12 @@ int thread_pool_run_detached(struct thread_pool *pool, int (*fn)(void *arg), voi
                         free_arg(arg);
                 return r;
         }
-        *work = (struct work){ .call.fn = tell_loop, .pool = pool, .fn = fn, .arg = arg,
-                               .free_arg = free_arg, .waiter = self };
+        *work = (struct work){ .call.fn = tell_loop,
+                               .pool = pool,
+                               .fn = fn,
+                               .arg = arg,
+                               .free_arg = free_arg,
+                               .waiter = self };
         r = task_checkpoint(self);
         if (r == 0)
                 r = submit(pool, work);

@@ -7,8 +7,8 @@
 /* What struct pen_timeout holds. */
 struct scope {
         struct timer timer;
-        struct pen_task *task;  /* NULL: not in a task */
-        unsigned cancelling;    /* of the task, at `begin` */
+        struct pen_task *task; /* NULL: not in a task */
+        unsigned cancelling;   /* of the task, at `begin` */
         bool expired;
         struct request request;
 };

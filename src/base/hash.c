@@ -6,11 +6,11 @@
 
 /* SipHash-1-3 (Aumasson and Bernstein): keyed, so that producers cannot aim at one bucket. */
 #define ROTATE(x, b) (((x) << (b)) | ((x) >> (64 - (b))))
-#define ROUND()                                                    \
-        do {                                                       \
+#define ROUND()                                                          \
+        do {                                                             \
                 v0 += v1, v1 = ROTATE(v1, 13) ^ v0, v0 = ROTATE(v0, 32); \
-                v2 += v3, v3 = ROTATE(v3, 16) ^ v2;                \
-                v0 += v3, v3 = ROTATE(v3, 21) ^ v0;                \
+                v2 += v3, v3 = ROTATE(v3, 16) ^ v2;                      \
+                v0 += v3, v3 = ROTATE(v3, 21) ^ v0;                      \
                 v2 += v1, v1 = ROTATE(v1, 17) ^ v2, v2 = ROTATE(v2, 32); \
         } while (0)
 

@@ -26,7 +26,10 @@ struct heap {
         uint64_t arrivals;
 };
 
-#define HEAP_NODE_INIT { .index = HEAP_ABSENT }
+#define HEAP_NODE_INIT               \
+        {                            \
+                .index = HEAP_ABSENT \
+        }
 
 static inline bool heap_contains(const struct heap_node *node)
 {

@@ -7,7 +7,10 @@ struct list {
         struct list *next, *prev;
 };
 
-#define LIST_INIT(l) { &(l), &(l) }
+#define LIST_INIT(l)       \
+        {                  \
+                &(l), &(l) \
+        }
 #define list_entry(link, type, member) container_of(link, type, member)
 #define list_first(l, type, member) list_entry((l)->next, type, member)
 #define list_for_each(i, l) for (struct list *i = (l)->next; i != (l); i = i->next)

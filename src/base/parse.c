@@ -149,8 +149,9 @@ static int parse_rfc3339(const char *text, uint64_t *ret_ms)
         uint64_t ms = 0;
         int64_t seconds;
 
-        if ((r = read_field(&text, 4, 1970, 9999, &year)) < 0 || (r = read_literal(&text, "-")) < 0 ||
-            (r = read_field(&text, 2, 1, 12, &month)) < 0 || (r = read_literal(&text, "-")) < 0 ||
+        if ((r = read_field(&text, 4, 1970, 9999, &year)) < 0 ||
+            (r = read_literal(&text, "-")) < 0 || (r = read_field(&text, 2, 1, 12, &month)) < 0 ||
+            (r = read_literal(&text, "-")) < 0 ||
             (r = read_field(&text, 2, 1, days_in_month(year, month), &day)) < 0 ||
             (r = read_literal(&text, "Tt ")) < 0 || (r = read_field(&text, 2, 0, 23, &hour)) < 0 ||
             (r = read_literal(&text, ":")) < 0 || (r = read_field(&text, 2, 0, 59, &minute)) < 0 ||

@@ -7,9 +7,9 @@
 
 #include <base/util.h>
 
-int parse_u64(const char *text, uint64_t *ret);          /* 0, 17; not 017, +1, 0x10 */
-int parse_duration(const char *text, pen_usec *ret);     /* 250ms 30s 5m 2h 7d, 0 */
-int parse_size(const char *text, uint64_t *ret);         /* 512B 64KiB 1MiB 2GiB, 0 */
+int parse_u64(const char *text, uint64_t *ret);           /* 0, 17; not 017, +1, 0x10 */
+int parse_duration(const char *text, pen_usec *ret);      /* 250ms 30s 5m 2h 7d, 0 */
+int parse_size(const char *text, uint64_t *ret);          /* 512B 64KiB 1MiB 2GiB, 0 */
 int parse_rate(const char *text, double *ret_per_second); /* 100/s 6000/m 3/h 1/d; more than 0 */
 
 /* RFC 3339 (2026-11-21T09:30:00.5Z, an offset or Z required) or epoch milliseconds, to epoch ms. */

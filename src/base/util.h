@@ -17,11 +17,11 @@
 #define container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
 /* Hands the pointer over and leaves NULL: `return TAKE(p);` */
-#define TAKE(p)                       \
-        __extension__({               \
+#define TAKE(p)                         \
+        __extension__({                 \
                 __typeof__(p) _p = (p); \
-                (p) = NULL;           \
-                _p;                   \
+                (p) = NULL;             \
+                _p;                     \
         })
 
 static inline void freep(void *p)

@@ -12,7 +12,7 @@ enum {
 
 struct verb {
         const char *name;
-        const char *summary; /* a line for the overview */
+        const char *summary;               /* a line for the overview */
         int (*run)(int argc, char **argv); /* argv[0] is the verb; answers the exit code */
 };
 

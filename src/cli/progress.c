@@ -123,7 +123,8 @@ static void print_escaped(const char *text)
 
                 if (c == '\n')
                         fputs(" | ", stderr);
-                else if (c < ' ' || c == 0x7f || (c >= 0x80 && (!utf8 || (c == 0xc2 && next < 0xa0))))
+                else if (c < ' ' || c == 0x7f ||
+                         (c >= 0x80 && (!utf8 || (c == 0xc2 && next < 0xa0))))
                         fprintf(stderr, "\\x%02x", c);
                 else
                         fputc(c, stderr);

@@ -28,4 +28,5 @@ void progress_update(struct progress *p, const struct progress_numbers *numbers)
 void progress_end(struct progress *p);
 
 /* A line of text above the bar; what is not printable in it is escaped. */
-void progress_say(struct progress *p, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void progress_say(struct progress *p, const char *format, ...)
+        __attribute__((format(printf, 2, 3)));

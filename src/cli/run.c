@@ -45,7 +45,7 @@ struct run {
         struct pen_task *main_task;
         unsigned interrupts;
         uint64_t commands_fds; /* the soft limit before we raised ours */
-        uint64_t left; /* that were read and have not ended */
+        uint64_t left;         /* that were read and have not ended */
         pen_usec began;
 };
 
@@ -56,9 +56,11 @@ static void say_what_an_interrupt_does(struct run *run, size_t running)
         if (running == 0)
                 return;
         if (run->interrupts == 1)
-                progress_say(&run->progress,
-                             "starting no more; waiting up to 25s for the %zu running (once more to "
-                             "stop them)", running);
+                progress_say(
+                        &run->progress,
+                        "starting no more; waiting up to 25s for the %zu running (once more to "
+                        "stop them)",
+                        running);
         if (run->interrupts == 2)
                 progress_say(&run->progress, "stopping the %zu running (5s at the most)", running);
 }
@@ -194,13 +196,15 @@ static int make_room_for_descriptors(size_t concurrency, bool commands, uint64_t
                 fprintf(stderr,
                         "penstock run: -j %zu needs %llu file descriptors, and at most %llu are "
                         "allowed: lower -j, or raise the hard limit (ulimit -Hn)\n",
-                        concurrency, (unsigned long long)needed, (unsigned long long)limit.rlim_max);
+                        concurrency, (unsigned long long)needed,
+                        (unsigned long long)limit.rlim_max);
                 return -EMFILE;
         }
         limit.rlim_cur = needed;
         if (setrlimit(RLIMIT_NOFILE, &limit) == 0)
                 return 0;
-        fprintf(stderr, "penstock run: raising the limit of file descriptors: %s\n", strerror(errno));
+        fprintf(stderr, "penstock run: raising the limit of file descriptors: %s\n",
+                strerror(errno));
         return -errno;
 }
 
@@ -210,27 +214,30 @@ static int create_handler(struct run *run)
         int r;
 
         if (o->command)
-                return exec_handler_create(&(struct exec_options){
-                                                   .argv = o->command,
-                                                   .placeholder = PLACEHOLDER,
-                                                   .inherit_environment = true,
-                                                   .reject_exit = (const int[]){ 65 },
-                                                   .n_reject_exit = 1,
-                                                   .result_max = EXEC_RESULT_MAX,
-                                                   .kill_after = EXEC_KILL_AFTER,
-                                                   .max_fds = run->commands_fds,
-                                           },
-                                           &run->handler);
-        r = pen_http_client_create(&(struct pen_http_options)PEN_HTTP_OPTIONS_DEFAULT, &run->client);
+                return exec_handler_create(
+                        &(struct exec_options){
+                                .argv = o->command,
+                                .placeholder = PLACEHOLDER,
+                                .inherit_environment = true,
+                                .reject_exit = (const int[]){ 65 },
+                                .n_reject_exit = 1,
+                                .result_max = EXEC_RESULT_MAX,
+                                .kill_after = EXEC_KILL_AFTER,
+                                .max_fds = run->commands_fds,
+                        },
+                        &run->handler);
+        r = pen_http_client_create(&(struct pen_http_options)PEN_HTTP_OPTIONS_DEFAULT,
+                                   &run->client);
         if (r < 0)
                 return r;
-        return http_handler_create(&(struct http_options){
-                                           .client = run->client,
-                                           .url = o->url,
-                                           .placeholder = PLACEHOLDER,
-                                           .result_max = HTTP_RESULT_MAX,
-                                   },
-                                   &run->handler);
+        return http_handler_create(
+                &(struct http_options){
+                        .client = run->client,
+                        .url = o->url,
+                        .placeholder = PLACEHOLDER,
+                        .result_max = HTTP_RESULT_MAX,
+                },
+                &run->handler);
 }
 
 static int create_rooms(struct run *run)
@@ -238,28 +245,30 @@ static int create_rooms(struct run *run)
         const struct run_options *o = &run->options;
         int r;
 
-        r = memory_queue_open(&(struct store_queue_options){
-                                      .capacity = CAPACITY,
-                                      .max_bytes = BUFFER_MAX,
-                                      .dedupe = 10 * PEN_MINUTE,
-                                      .dedupe_max = REMEMBERED_MAX,
-                              },
-                              &run->store);
+        r = memory_queue_open(
+                &(struct store_queue_options){
+                        .capacity = CAPACITY,
+                        .max_bytes = BUFFER_MAX,
+                        .dedupe = 10 * PEN_MINUTE,
+                        .dedupe_max = REMEMBERED_MAX,
+                },
+                &run->store);
         if (r == 0)
                 r = create_handler(run);
         if (r == 0)
-                r = supervisor_create(&(struct supervisor_options){
-                                              .queue_name = QUEUE,
-                                              .store = run->store,
-                                              .handler = run->handler,
-                                              .concurrency = o->concurrency,
-                                              .maxsize = MAX(o->concurrency, (size_t)MAXSIZE_MIN),
-                                              .rate = o->rate,
-                                              .timeout = o->timeout,
-                                              .retry = o->retry,
-                                              .observer = { run_results_settled, &run->results },
-                                      },
-                                      &run->supervisor);
+                r = supervisor_create(
+                        &(struct supervisor_options){
+                                .queue_name = QUEUE,
+                                .store = run->store,
+                                .handler = run->handler,
+                                .concurrency = o->concurrency,
+                                .maxsize = MAX(o->concurrency, (size_t)MAXSIZE_MIN),
+                                .rate = o->rate,
+                                .timeout = o->timeout,
+                                .retry = o->retry,
+                                .observer = { run_results_settled, &run->results },
+                        },
+                        &run->supervisor);
         run->intake = (struct intake){ .store = run->store, .payload_max = PAYLOAD_MAX };
         run->input.lines = o->lines;
         run->input.intake = &run->intake;

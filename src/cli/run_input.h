@@ -14,14 +14,14 @@ struct run_input {
         struct intake *intake;
         struct run_results *results; /* hears of lines that cannot be jobs */
 
-        uint64_t size;    /* of a regular file; 0: not known */
+        uint64_t size; /* of a regular file; 0: not known */
         uint64_t consumed;
         struct buffer buffer, scratch;
-        uint64_t line;   /* the number of the last one that was taken */
+        uint64_t line; /* the number of the last one that was taken */
         uint64_t pushed;
         uint64_t repeated; /* ids that were there already: not run again */
-        bool ended;      /* the whole input was read */
-        bool skipping;   /* within a line that is too long */
+        bool ended;        /* the whole input was read */
+        bool skipping;     /* within a line that is too long */
 };
 
 /* -errno: the file cannot be opened. */

@@ -18,39 +18,39 @@
 #define HTTP_TIMEOUT (30 * PEN_SEC)
 
 static const char help[] =
-"Usage: penstock run [OPTION…] FILE|- -- COMMAND [ARG…]\n"
-"       penstock run [OPTION…] FILE|- --url URL\n"
-"\n"
-"Runs every job of a file here and now, and waits until all have ended.\n"
-"\n"
-"A job is a line: a JSON object, as {\"payload\": \"…\", \"delay\": \"5s\"}, or with --lines\n"
-"any text. `{}` in COMMAND's arguments or in URL stands for its payload; without it the\n"
-"payload is the standard input, or the body of a POST. Blank lines are skipped, and a\n"
-"carriage return at the end of a line of text is no part of it.\n"
-"\n"
-"  -j, --jobs N        run N at once, never more (default 10)\n"
-"      --lines         a job is a line of text, not JSON\n"
-"      --retries N     try a failed job again up to N times (default 2), after about 1s,\n"
-"                      2s, 4s, …, with jitter\n"
-"      --timeout D     limit of one attempt, like 500ms, 30s, 5m (default: 30s with --url,\n"
-"                      none for commands)\n"
-"      --rate R        start at most R jobs in a time, like 10/s or 100/m\n"
-"      --url URL       make an HTTP request for each job\n"
-"      --results FILE  write a line of JSON for each job that has ended (- for standard output)\n"
-"      --json          print the summary as JSON to standard output\n"
-"  -h, --help          this\n"
-"\n"
-"Fields of a JSON job: payload (text, or any JSON value), payload_base64, id, type, delay,\n"
-"run_at, timeout, expires_at, max_attempts, meta, traceparent.\n"
-"\n"
-"Ctrl-C: starts no more, lets what runs finish (25s), tells what was left. Twice: stops\n"
-"what runs (a command that does not heed SIGTERM is killed 5s later).\n"
-"Exit: 0 all done, 1 some were not, 2 usage.\n"
-"\n"
-"Examples:\n"
-"  penstock run -j 10 --lines urls.txt -- curl -fsS {}\n"
-"  penstock run -j 200 --lines urls.txt --url '{}' --results out.jsonl\n"
-"  seq 100 | penstock run --lines --rate 10/s - -- ./work.sh {}\n";
+        "Usage: penstock run [OPTION…] FILE|- -- COMMAND [ARG…]\n"
+        "       penstock run [OPTION…] FILE|- --url URL\n"
+        "\n"
+        "Runs every job of a file here and now, and waits until all have ended.\n"
+        "\n"
+        "A job is a line: a JSON object, as {\"payload\": \"…\", \"delay\": \"5s\"}, or with --lines\n"
+        "any text. `{}` in COMMAND's arguments or in URL stands for its payload; without it the\n"
+        "payload is the standard input, or the body of a POST. Blank lines are skipped, and a\n"
+        "carriage return at the end of a line of text is no part of it.\n"
+        "\n"
+        "  -j, --jobs N        run N at once, never more (default 10)\n"
+        "      --lines         a job is a line of text, not JSON\n"
+        "      --retries N     try a failed job again up to N times (default 2), after about 1s,\n"
+        "                      2s, 4s, …, with jitter\n"
+        "      --timeout D     limit of one attempt, like 500ms, 30s, 5m (default: 30s with --url,\n"
+        "                      none for commands)\n"
+        "      --rate R        start at most R jobs in a time, like 10/s or 100/m\n"
+        "      --url URL       make an HTTP request for each job\n"
+        "      --results FILE  write a line of JSON for each job that has ended (- for standard output)\n"
+        "      --json          print the summary as JSON to standard output\n"
+        "  -h, --help          this\n"
+        "\n"
+        "Fields of a JSON job: payload (text, or any JSON value), payload_base64, id, type, delay,\n"
+        "run_at, timeout, expires_at, max_attempts, meta, traceparent.\n"
+        "\n"
+        "Ctrl-C: starts no more, lets what runs finish (25s), tells what was left. Twice: stops\n"
+        "what runs (a command that does not heed SIGTERM is killed 5s later).\n"
+        "Exit: 0 all done, 1 some were not, 2 usage.\n"
+        "\n"
+        "Examples:\n"
+        "  penstock run -j 10 --lines urls.txt -- curl -fsS {}\n"
+        "  penstock run -j 200 --lines urls.txt --url '{}' --results out.jsonl\n"
+        "  seq 100 | penstock run --lines --rate 10/s - -- ./work.sh {}\n";
 
 enum {
         OPTION_LINES = 256,
@@ -143,7 +143,8 @@ static char *make_path(const char *dir, size_t size, const char *name)
         PEN_CLEANUP(freep) char *here = dir[0] == '/' ? NULL : getcwd(NULL, 0);
         char *path;
 
-        if (asprintf(&path, "%s%s%.*s/%s", here ? here : "", here ? "/" : "", (int)size, dir, name) < 0)
+        if (asprintf(&path, "%s%s%.*s/%s", here ? here : "", here ? "/" : "", (int)size, dir,
+                     name) < 0)
                 return NULL;
         if (is_program(path))
                 return path;
@@ -187,7 +188,8 @@ static int check_url(const char *url)
         char error[256] = "not usable";
 
         /* The placeholder stands for something that a URL can have. */
-        if (strstr(url, "{}") || pen_http_check(&(struct pen_http_request){ .url = url }, error) == 0)
+        if (strstr(url, "{}") ||
+            pen_http_check(&(struct pen_http_request){ .url = url }, error) == 0)
                 return -1;
         return cli_usage_error("run", "--url %s: %s", url, error);
 }

@@ -156,9 +156,11 @@ static int write_job(struct buffer *b, const struct flight *flight)
         const struct report *report = &flight->report;
         int r;
 
-        r = buffer_printf(b, "{\"id\":\"%s\",\"line\":%llu,\"outcome\":\"%s\",\"attempts\":%u,\"run_ms\":%.1f",
-                          flight->job->fields.id, (unsigned long long)flight->job->source,
-                          outcome_name(report->outcome), count_attempts(flight), run_ms(flight));
+        r = buffer_printf(
+                b,
+                "{\"id\":\"%s\",\"line\":%llu,\"outcome\":\"%s\",\"attempts\":%u,\"run_ms\":%.1f",
+                flight->job->fields.id, (unsigned long long)flight->job->source,
+                outcome_name(report->outcome), count_attempts(flight), run_ms(flight));
         if (r == 0 && flight->verdict.move == MOVE_DONE && report->result) {
                 r = write_result(b, report);
                 if (r == 0 && report->result_cut)
@@ -174,8 +176,8 @@ static int write_job(struct buffer *b, const struct flight *flight)
 
 static int write_invalid(struct buffer *b, uint64_t line, const char *why)
 {
-        int r = buffer_printf(b, "{\"line\":%llu,\"outcome\":\"invalid\",\"error\":",
-                              (unsigned long long)line);
+        int r = buffer_printf(
+                b, "{\"line\":%llu,\"outcome\":\"invalid\",\"error\":", (unsigned long long)line);
 
         if (r == 0)
                 r = json_write_string(b, why, strlen(why));
@@ -201,8 +203,8 @@ static void tell(struct run_results *results, uint64_t line, const char *what, u
         if (attempts > 1)
                 snprintf(times, sizeof(times), " (attempt %u)", attempts);
         if (results->told++ < TOLD_MAX)
-                progress_say(results->progress, "line %llu: %s%s: %s", (unsigned long long)line, what,
-                             times, why ? why : "no reason was given");
+                progress_say(results->progress, "line %llu: %s%s: %s", (unsigned long long)line,
+                             what, times, why ? why : "no reason was given");
         if (results->told == TOLD_MAX)
                 progress_say(results->progress,
                              "further failures are only counted; --results FILE has all");
@@ -226,7 +228,8 @@ static void watch_availability(struct run_results *results, const struct report 
                          report->error ? report->error : "no reason was given");
                 progress_say(results->progress, "waiting, and trying again: %s",
                              results->unavailable);
-        } else if (was_away && (report->outcome == OUTCOME_DONE || report->outcome == OUTCOME_FAILED)) {
+        } else if (was_away &&
+                   (report->outcome == OUTCOME_DONE || report->outcome == OUTCOME_FAILED)) {
                 results->unavailable[0] = '\0';
                 progress_say(results->progress, "it works again");
         }

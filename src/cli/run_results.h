@@ -11,15 +11,15 @@ struct run_results {
         struct progress *progress; /* failures are told above it */
         int fd;                    /* of --results; -1: none */
         const char *name;
-        struct buffer buffer;      /* to be written */
+        struct buffer buffer;               /* to be written */
         struct pen_event *filled, *drained; /* pulsed */
-        int error;                 /* of writing: -errno; from then on nothing is written */
+        int error; /* of writing: -errno; from then on nothing is written */
 
         uint64_t done, dead, expired, invalid;
         uint64_t retried;
-        uint64_t stopped;          /* taken back while they ran */
-        uint64_t told;             /* failures that were told one by one */
-        char unavailable[200];     /* why the handler is; empty: it is not */
+        uint64_t stopped;      /* taken back while they ran */
+        uint64_t told;         /* failures that were told one by one */
+        char unavailable[200]; /* why the handler is; empty: it is not */
         struct histogram run_us;
 };
 

@@ -8,8 +8,8 @@
 struct fetcher {
         struct store_queue *store;
         struct inflight *inflight;
-        struct pen_queue *queue;  /* of struct flight */
-        struct settler *settler;  /* takes what was fetched and cannot be put any more */
+        struct pen_queue *queue; /* of struct flight */
+        struct settler *settler; /* takes what was fetched and cannot be put any more */
 };
 
 /* A task's function; `arg` is a struct fetcher. Runs until it is cancelled. */

@@ -6,7 +6,8 @@
 #include <base/clock.h>
 
 /* What only the moment and the configuration can tell. */
-static int check(const struct intake *intake, const struct job_fields *fields, struct receipt *receipt)
+static int check(const struct intake *intake, const struct job_fields *fields,
+                 struct receipt *receipt)
 {
         if (fields->payload.size > intake->payload_max)
                 snprintf(receipt->error, sizeof(receipt->error),

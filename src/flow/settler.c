@@ -76,7 +76,8 @@ static int settle_batch(struct settler *s)
         for (size_t i = 0; i < n; i++) {
                 s->options.observer->settled(s->options.observer->data, flights[i]);
                 if (flights[i]->queued)
-                        (void)pen_queue_task_done(s->options.queue); /* once for each that was put */
+                        (void)pen_queue_task_done(
+                                s->options.queue); /* once for each that was put */
                 inflight_give(s->options.inflight, flights[i]);
         }
         return 0;

@@ -37,14 +37,15 @@ int supervisor_create(const struct supervisor_options *options, struct superviso
         if (r == 0)
                 r = pen_queue_create(options->maxsize, NULL, &s->queue);
         if (r == 0)
-                r = settler_create(&(struct settler_options){
-                                           .store = options->store,
-                                           .inflight = s->inflight,
-                                           .queue = s->queue,
-                                           .retry = &s->options.retry,
-                                           .observer = &s->options.observer,
-                                   },
-                                   &s->settler);
+                r = settler_create(
+                        &(struct settler_options){
+                                .store = options->store,
+                                .inflight = s->inflight,
+                                .queue = s->queue,
+                                .retry = &s->options.retry,
+                                .observer = &s->options.observer,
+                        },
+                        &s->settler);
         if (r < 0) {
                 supervisor_free(s);
                 return r;

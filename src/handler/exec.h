@@ -28,7 +28,7 @@ struct exec_options {
         size_t n_reject_exit;
         size_t result_max; /* bytes of stdout that are kept; the rest is read and dropped */
         pen_usec kill_after;
-        uint64_t max_fds;          /* the command's soft limit of descriptors; 0: ours */
+        uint64_t max_fds; /* the command's soft limit of descriptors; 0: ours */
 };
 
 #define EXEC_RESULT_MAX ((size_t)64 << 10)

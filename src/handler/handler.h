@@ -9,9 +9,9 @@
 struct attempt {
         const struct job *job;
         const char *queue;
-        unsigned number;       /* 1 for the first */
+        unsigned number; /* 1 for the first */
         unsigned max_attempts;
-        uint64_t deadline;     /* epoch ms; 0: none */
+        uint64_t deadline; /* epoch ms; 0: none */
 };
 
 /* What came of it. Start from REPORT_INIT; report_deinit frees what it holds. */
@@ -20,11 +20,14 @@ struct report {
         pen_usec retry_after; /* the handler's own wish; PEN_FOREVER: none */
         char *result;         /* malloc'ed, NULL: none */
         size_t result_size;
-        bool result_cut;      /* it was longer than is kept */
-        char *error;          /* one line or several, for people; malloc'ed, NULL: none */
+        bool result_cut; /* it was longer than is kept */
+        char *error;     /* one line or several, for people; malloc'ed, NULL: none */
 };
 
-#define REPORT_INIT { .outcome = OUTCOME_FAILED, .retry_after = PEN_FOREVER }
+#define REPORT_INIT                                                   \
+        {                                                             \
+                .outcome = OUTCOME_FAILED, .retry_after = PEN_FOREVER \
+        }
 
 void report_deinit(struct report *report);
 

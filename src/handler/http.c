@@ -338,9 +338,9 @@ static int copy_options(struct http *h, const struct http_options *options)
         if (r < 0)
                 return r;
         find_placeholder(h);
-        r = copy_text(options->method       ? options->method
+        r = copy_text(options->method     ? options->method
                       : h->payload_in_url ? "GET"
-                                            : "POST",
+                                          : "POST",
                       &h->method);
         if (r < 0)
                 return r;

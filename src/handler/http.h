@@ -14,16 +14,16 @@ struct pen_http_client;
 
 struct http_options {
         struct pen_http_client *client; /* outlives the handler */
-        const char *url;           /* may contain `placeholder` */
-        const char *placeholder;   /* "{}": replaced by the payload, as it stands, and there is no */
-                                   /* body then; NULL: none */
-        const char *method;        /* NULL: POST, or GET if the placeholder stands in the url. */
-                                   /* GET and HEAD have no body */
+        const char *url;                /* may contain `placeholder` */
+        const char *placeholder; /* "{}": replaced by the payload, as it stands, and there is no */
+                                 /* body then; NULL: none */
+        const char *method;      /* NULL: POST, or GET if the placeholder stands in the url. */
+                                 /* GET and HEAD have no body */
         const char *const *headers; /* "Name: value", NULL-terminated, may be NULL */
-        const char *prefix;        /* of Idempotency-Key: PREFIX:QUEUE:ID; NULL: "penstock" */
-        pen_usec timeout;          /* 0: the attempt's alone */
-        size_t result_max;         /* bytes of the body that are kept, the rest is dropped; */
-                                   /* 0: HTTP_RESULT_MAX */
+        const char *prefix;         /* of Idempotency-Key: PREFIX:QUEUE:ID; NULL: "penstock" */
+        pen_usec timeout;           /* 0: the attempt's alone */
+        size_t result_max;          /* bytes of the body that are kept, the rest is dropped; */
+                                    /* 0: HTTP_RESULT_MAX */
 };
 
 #define HTTP_RESULT_MAX ((size_t)64 << 10)

@@ -46,8 +46,7 @@ int noop_handler_create(const struct noop_options *options, struct handler **ret
         *noop = (struct noop){
                 .handler.class = &noop_class,
                 .run = options->run,
-                .fail_below = options->fail >= 1 ? UINT64_MAX
-                                                 : (uint64_t)(options->fail * 0x1p64),
+                .fail_below = options->fail >= 1 ? UINT64_MAX : (uint64_t)(options->fail * 0x1p64),
         };
         if (options->seed)
                 random_seed(&noop->random, options->seed);

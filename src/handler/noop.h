@@ -9,4 +9,5 @@ struct noop_options {
         uint64_t seed; /* 0: the system's */
 };
 
-int noop_handler_create(const struct noop_options *options, struct handler **ret_handler); /* -ENOMEM */
+int noop_handler_create(const struct noop_options *options,
+                        struct handler **ret_handler); /* -ENOMEM */

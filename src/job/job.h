@@ -6,11 +6,11 @@
 
 #include <base/util.h>
 
-#define JOB_VERSION        1 /* of the table of fields */
-#define JOB_META_MAX       16
+#define JOB_VERSION 1 /* of the table of fields */
+#define JOB_META_MAX 16
 #define JOB_META_BYTES_MAX 4096
-#define JOB_UNIQUE_MAX     256
-#define JOB_DELAY_MAX      (365 * PEN_DAY)
+#define JOB_UNIQUE_MAX 256
+#define JOB_DELAY_MAX (365 * PEN_DAY)
 
 enum job_state {
         JOB_SCHEDULED, /* first start in the future */

@@ -9,7 +9,7 @@
 
 #include <job/json_text.h>
 
-#define QUOTE(x)  #x
+#define QUOTE(x) #x
 #define NUMBER(x) QUOTE(x)
 
 struct scanner {

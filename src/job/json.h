@@ -10,7 +10,7 @@
 #include <base/buffer.h>
 #include <job/job.h>
 
-#define JSON_DEPTH_MAX   1000
+#define JSON_DEPTH_MAX 1000
 #define JSON_MEMBERS_MAX 32 /* of an object whose members are read */
 
 enum json_type {

@@ -354,7 +354,7 @@ static const struct field {
 };
 
 #define FIELD_NAME_MAX 16
-#define WORD_MAX       64 /* looked at, of an unknown name */
+#define WORD_MAX 64 /* looked at, of an unknown name */
 
 /* Levenshtein's: insertions, deletions and substitutions from one to the other. */
 static size_t edit_distance(const char *name, struct bytes word)

@@ -4,8 +4,7 @@
 #include <base/util.h>
 
 /* The same place in both: the letter behind a backslash, and what it stands for. */
-static const char escape_letters[] = "\"\\/bfnrt",
-                  escape_codes[] = "\"\\/\b\f\n\r\t";
+static const char escape_letters[] = "\"\\/bfnrt", escape_codes[] = "\"\\/\b\f\n\r\t";
 
 /* An empty payload may be NULL, to which C adds not even 0. */
 static inline const char *end_of(const char *data, size_t size)

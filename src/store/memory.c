@@ -35,8 +35,8 @@ struct record {
         struct list link; /* in `ready` or `ended` */
         struct heap_node due;
         struct hash_node by_id;
-        struct job *job;     /* NULL: ended */
-        uint64_t digest;     /* of payload and type: tells a conflict from a repetition */
+        struct job *job; /* NULL: ended */
+        uint64_t digest; /* of payload and type: tells a conflict from a repetition */
         pen_usec ended_at;
         uint64_t order; /* of the pushes */
         bool indexed;
@@ -119,7 +119,8 @@ static int record_create(struct memory_queue *q, struct job *job, struct record 
         record = malloc(sizeof(*record) + id_size);
         if (!record)
                 return -ENOMEM;
-        *record = (struct record){ .due = HEAP_NODE_INIT, .job = job_ref(job),
+        *record = (struct record){ .due = HEAP_NODE_INIT,
+                                   .job = job_ref(job),
                                    .order = ++q->n_pushed };
         list_init(&record->link);
         job->record = record;
@@ -221,7 +222,7 @@ static int push_one(struct memory_queue *q, struct push *push, bool wait)
                 record = job->fields.id ? find(q, job->fields.id) : NULL;
                 if (record) {
                         push->result = record->digest == digest_of(q, &job->fields) ? PUSH_EXISTS
-                                                                                   : PUSH_CONFLICT;
+                                                                                    : PUSH_CONFLICT;
                         return 0;
                 }
                 if (has_room(q, job))

@@ -20,7 +20,7 @@ struct store_queue_options {
 };
 
 enum push_result {
-        PUSH_PENDING,  /* not looked at: the push was cut short */
+        PUSH_PENDING, /* not looked at: the push was cut short */
         PUSH_STORED,
         PUSH_EXISTS,   /* the id is live or ended a short time ago: nothing was stored */
         PUSH_CONFLICT, /* the same, but payload or type differ */
@@ -57,7 +57,8 @@ struct store_class {
         PEN_ASYNC ssize_t (*fetch)(struct store_queue *q, struct job **ret_jobs, size_t max);
 
         /* Carries out the verdicts, each in one durable step. */
-        PEN_ASYNC int (*settle)(struct store_queue *q, const struct settlement *settlements, size_t n);
+        PEN_ASYNC int (*settle)(struct store_queue *q, const struct settlement *settlements,
+                                size_t n);
 
         /* Suspends until a delayed job is due, makes all that are due ready, answers how many. */
         PEN_ASYNC ssize_t (*promote)(struct store_queue *q);
@@ -76,18 +77,20 @@ struct store_queue {
         const struct store_class *class;
 };
 
-PEN_ASYNC static inline int store_push(struct store_queue *q, struct push *pushes, size_t n, bool wait)
+PEN_ASYNC static inline int store_push(struct store_queue *q, struct push *pushes, size_t n,
+                                       bool wait)
 {
         return q->class->push(q, pushes, n, wait);
 }
 
-PEN_ASYNC static inline ssize_t store_fetch(struct store_queue *q, struct job **ret_jobs, size_t max)
+PEN_ASYNC static inline ssize_t store_fetch(struct store_queue *q, struct job **ret_jobs,
+                                            size_t max)
 {
         return q->class->fetch(q, ret_jobs, max);
 }
 
-PEN_ASYNC static inline int store_settle(struct store_queue *q, const struct settlement *settlements,
-                                         size_t n)
+PEN_ASYNC static inline int store_settle(struct store_queue *q,
+                                         const struct settlement *settlements, size_t n)
 {
         return q->class->settle(q, settlements, n);
 }
