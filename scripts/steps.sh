@@ -76,7 +76,8 @@ step() {
         fi
         steps_failed+=("$name")
         printf 'FAIL  %-46s %5ds  %s\n' "$name" $((SECONDS - began)) "$words"
-        grep -nE '(^|[^a-z])(error|FAIL|ERROR)[: ]|: warning: |undefined reference|Sanitizer' "$log" |
+        grep -nE '(^|[^a-z])(error|FAIL|ERROR)[: ]|: warning: |undefined reference|Sanitizer|:[FE]:' "$log" |
+                grep -vE '^[0-9]+:# [A-Z]+: ' |
                 head -n 20 | cut -c 1-300 | sed 's/^/      ! /'
         tail -n 60 "$log" | cut -c 1-300 | sed 's/^/      | /'
 }
@@ -197,11 +198,11 @@ run_unit_tests() {
         make -j "$jobs" check TESTS=
         for test in $(unit_tests); do
                 result=0
-                echo "== $test"
                 timeout -k 10 300 "$@" "./$test" >"$test.run.log" 2>&1 || result=$?
-                cat "$test.run.log"
                 read -r p f s < <(tally_log "$test.run.log")
+                echo "$test: status $result, $p passed, $f failed"
                 if [ "$result" -ne 0 ]; then
+                        tail -n 100 "$test.run.log"
                         echo "FAIL: $test: status $result"
                         bad=1
                         [ "$f" -gt 0 ] || f=1

@@ -113,8 +113,8 @@ refused '--timeout 5: must be .*30s' --timeout 5 lines -- touch ran
 refused '--timeout 0' --timeout 0 lines -- touch ran
 refused '--rate 10: must be .*/s' --rate 10 lines -- touch ran
 refused '--rate 0/s' --rate 0/s lines -- touch ran
-refused '--colour: not an option' --colour lines -- touch ran
-refused 'lacks its value' lines --jobs
+refused '--colour.* not an option' --colour lines -- touch ran
+refused '--jobs.*value' lines --jobs
 refused 'which FILE' -- touch ran
 refused 'one FILE' lines lines -- touch ran
 refused 'what shall run' lines

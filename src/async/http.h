@@ -1,0 +1,114 @@
+/* What the three files of the HTTP client share.
+ *
+ * All of curl runs on the root: requests go there to begin and to be withdrawn, sockets and timers
+ * call back there. What has ended is collected after curl has returned, never from inside it, and
+ * only wakes the task that waits for it.
+ *
+ * What curl wants done at once (a request was added) is done once a turn, for all requests of that
+ * turn. A socket's read event stays where it is between two requests, since most often the next
+ * wants it again; it goes when it is called for nothing. Easy handles are kept and are told only
+ * what differs from their last use.
+ *
+ * curl's timers run on the real clock, whatever the loop's is: curl compares them with its own.
+ */
+#pragma once
+
+#include <curl/curl.h>
+#include <event2/event_struct.h>
+
+#include <async/loop.h>
+#include <base/buffer.h>
+#include <penstock/http.h>
+
+#define BODY_MAX_DEFAULT ((size_t)16 << 20)
+#define HEAD_MAX ((size_t)256 << 10)
+#define METHOD_SIZE 32
+#define ERROR_SIZE 256   /* of the caller's */
+#define IDLE_MAX 1024    /* easy handles that are kept */
+#define ADDRESSES_MAX 16 /* of a name, handed over to curl */
+/* Connections that are kept: all, or those past the limit would be closed after each request. */
+#define KEEP_MAX (1L << 20)
+
+enum kind { /* of request, as curl knows them */
+        KIND_NONE,
+        KIND_GET,
+        KIND_HEAD,
+        KIND_POST,
+};
+
+struct pen_http_client {
+        struct pen_loop *loop;
+        CURLM *multi;
+        struct event timer;
+        pen_usec timer_due; /* on the real clock; 0: not set */
+        struct deferred kick;
+        struct http_socket **sockets; /* by descriptor */
+        size_t n_sockets;
+        struct transfer *idle;
+        size_t n_idle;
+        struct list broken; /* transfers that have lost their sockets' events */
+        struct pen_http_options options;
+        char *user_agent, *ca_file;
+};
+
+/* One descriptor of curl's. */
+struct http_socket {
+        struct pen_http_client *client;
+        struct event read, write;
+        bool ours; /* opened, and so to be closed, by us: it is known how long it lives */
+        bool reading, writing;
+        int wanted; /* CURL_POLL_* */
+};
+
+struct transfer {
+        struct pen_http_client *client;
+        CURL *easy;
+        struct transfer *next_idle;
+        struct list link; /* among the broken */
+
+        /* What the easy handle was told and will remember. */
+        char *url;
+        char *host; /* to be resolved; NULL: an address in digits */
+        uint16_t port;
+        enum kind kind;
+        char method[METHOD_SIZE];   /* in place of the kind's own name */
+        struct curl_slist *headers; /* an array of n_headers; the strings are the caller's */
+        size_t n_headers;
+        struct curl_slist resolve;
+
+        /* The present request. */
+        const struct pen_http_request *request;
+        struct pen_task *task;
+        struct buffer head, body;
+        bool cut, done;
+        int failure; /* why we stopped it */
+        int refusal; /* of an address */
+        CURLcode code;
+        long status, os_error;
+        char error[CURL_ERROR_SIZE];
+};
+
+/* --- http_curl.c: curl on the loop ------------------------------------------------------------- */
+
+curl_socket_t http_open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address);
+int http_close_socket(void *arg, curl_socket_t fd);
+
+/* --- http_transfer.c: an easy handle, and what it is told. All on the root, but for `resolve`. --- */
+
+int http_transfer_acquire(struct pen_http_client *c, struct transfer **ret);
+void http_transfer_release(struct transfer *t);
+void http_transfer_free(struct transfer *t);
+
+/* Whether method and headers can be sent; whether the URL can. -EINVAL, -ENOMEM. */
+int http_check_request(const struct pen_http_request *request, char *error);
+int http_parse_url(const char *url, char **ret_host, uint16_t *ret_port, char *error);
+
+int http_transfer_set_url(struct transfer *t, const char *url, char *error);
+int http_transfer_set_method(struct transfer *t);
+int http_transfer_set_headers(struct transfer *t);
+
+/* Finds the addresses of the host, by a task. */
+PEN_ASYNC int http_transfer_resolve(struct transfer *t, char *error);
+
+/* The caller's error text; `error` may be NULL. */
+void http_say(char *error, const char *format, ...) __attribute__((format(printf, 2, 3)));
