@@ -2,30 +2,23 @@
  * socket may have something to read or room to write, tries first, and waits only when the kernel
  * said no. What is written in one turn of the loop leaves in one send, before I/O is looked at next.
  */
-#include <penstock/stream.h>
+#include <async/socket.h>
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <event2/event_struct.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <async/loop.h>
 #include <base/buffer.h>
-#include <base/parse.h>
 #include <penstock/fd.h>
-#include <penstock/resolve.h>
 
 #define READ_SIZE ((size_t)16 << 10)
 #define ADDRESSES_MAX 16                /* of a name, to be tried */
-#define ACCEPT_BACKOFF (100 * PEN_MSEC) /* when descriptors are used up */
 #define CONNECT_BACKOFF (10 * PEN_MSEC) /* when a Unix socket's backlog is full */
-#define PROBE_ATTEMPTS 2
 
 struct pen_stream {
         struct pen_loop *loop;
@@ -37,60 +30,6 @@ struct pen_stream {
         int write_error; /* -errno of what was written; it stays */
         struct buffer in, out;
 };
-
-/* --- addresses ---------------------------------------------------------------------------------- */
-
-struct place {
-        union {
-                struct sockaddr any;
-                struct sockaddr_un un;
-                struct pen_address ip;
-        };
-        socklen_t size;
-};
-
-static int read_unix(const char *path, struct place *ret)
-{
-        size_t size = strlen(path);
-
-        if (size == 0 || size >= sizeof(ret->un.sun_path))
-                return -EINVAL;
-        *ret = (struct place){ .un.sun_family = AF_UNIX, .size = sizeof(ret->un) };
-        memcpy(ret->un.sun_path, path, size + 1);
-        return 0;
-}
-
-static bool is_unix(const char *address)
-{
-        return strncmp(address, "unix:", 5) == 0;
-}
-
-/* "HOST:PORT" or "[v6]:PORT" */
-static int split_address(const char *address, char host[256], uint16_t *ret_port)
-{
-        bool bracket = *address == '[';
-        const char *start = address + bracket, *end = strchr(start, bracket ? ']' : ':');
-        struct in6_addr v6;
-        uint64_t port;
-
-        if (!end || end == start || end - start > 255)
-                return -EINVAL;
-        memcpy(host, start, (size_t)(end - start));
-        host[end - start] = '\0';
-        if (bracket && (inet_pton(AF_INET6, host, &v6) != 1 || *++end != ':'))
-                return -EINVAL;
-        if (parse_u64(end + 1, &port) < 0 || port > UINT16_MAX)
-                return -EINVAL;
-        *ret_port = (uint16_t)port;
-        return 0;
-}
-
-static int open_socket(int family)
-{
-        int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-
-        return fd < 0 ? -errno : fd;
-}
 
 /* --- life --------------------------------------------------------------------------------------- */
 
@@ -175,8 +114,7 @@ int pen_stream_from_fd(int fd, struct pen_stream **ret_stream)
         return create(current_loop, fd, ret_stream);
 }
 
-/* Of a socket that does not block; closed on failure. */
-static int wrap(int fd, struct pen_stream **ret_stream)
+int stream_wrap(int fd, struct pen_stream **ret_stream)
 {
         int r = create(current_loop, fd, ret_stream);
 
@@ -224,7 +162,7 @@ static int finish_connect(int fd)
 
 static int try_connect(const struct sockaddr *to, socklen_t size, struct pen_stream **ret_stream)
 {
-        int fd = open_socket(to->sa_family), r;
+        int fd = socket_open(to->sa_family), r;
 
         if (fd < 0)
                 return fd;
@@ -235,13 +173,13 @@ static int try_connect(const struct sockaddr *to, socklen_t size, struct pen_str
                 close(fd);
                 return r;
         }
-        return wrap(fd, ret_stream);
+        return stream_wrap(fd, ret_stream);
 }
 
 static int connect_unix(const char *path, struct pen_stream **ret_stream)
 {
         struct place place;
-        int r = read_unix(path, &place);
+        int r = socket_read_unix(path, &place);
 
         if (r < 0)
                 return r;
@@ -260,9 +198,9 @@ int pen_stream_connect(const char *address, struct pen_stream **ret_stream)
         uint16_t port;
         int n, r;
 
-        if (is_unix(address))
+        if (socket_is_unix(address))
                 return connect_unix(address + 5, ret_stream);
-        r = split_address(address, host, &port);
+        r = socket_split_address(address, host, &port);
         if (r < 0)
                 return r;
         r = n = pen_getaddrinfo(host, port, addresses, ADDRESSES_MAX);
@@ -455,199 +393,4 @@ int pen_stream_shutdown(struct pen_stream *s)
         if (r < 0)
                 return r;
         return shutdown(s->fd, SHUT_WR) < 0 ? -errno : 0;
-}
-
-/* --- listening ---------------------------------------------------------------------------------- */
-
-struct pen_listener {
-        struct pen_loop *loop;
-        int fd;
-        uint16_t port;
-        bool exhausted; /* descriptors are used up, which has been said */
-        char *path;     /* of a Unix socket */
-        dev_t device;   /* and which file we made there */
-        ino_t inode;
-};
-
-/* Does nobody listen there any more? */
-static bool is_stale(const struct place *place)
-{
-        int fd = open_socket(AF_UNIX);
-        bool stale;
-
-        if (fd < 0)
-                return false;
-        stale = connect(fd, &place->any, place->size) < 0 && errno == ECONNREFUSED;
-        close(fd);
-        return stale;
-}
-
-static int bind_unix(struct pen_listener *l, const struct place *place)
-{
-        struct stat st;
-
-        for (int i = 0; bind(l->fd, &place->any, place->size) < 0; i++) {
-                if (errno != EADDRINUSE || i == PROBE_ATTEMPTS)
-                        return -errno;
-                if (lstat(place->un.sun_path, &st) < 0)
-                        continue;
-                if (!S_ISSOCK(st.st_mode) || !is_stale(place))
-                        return -EADDRINUSE;
-                if (unlink(place->un.sun_path) < 0 && errno != ENOENT)
-                        return -errno;
-        }
-        if (lstat(place->un.sun_path, &st) < 0)
-                return -errno;
-        l->device = st.st_dev;
-        l->inode = st.st_ino;
-        l->path = strdup(place->un.sun_path);
-        if (!l->path)
-                unlink(place->un.sun_path);
-        return l->path ? 0 : -ENOMEM;
-}
-
-static int bind_ip(struct pen_listener *l, struct place *place)
-{
-        int one = 1;
-
-        if (setsockopt(l->fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) < 0)
-                return -errno;
-        /* As asyncio does: [::] and 0.0.0.0 may be listened to side by side. */
-        if (place->any.sa_family == AF_INET6 &&
-            setsockopt(l->fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one)) < 0)
-                return -errno;
-        if (bind(l->fd, &place->any, place->size) < 0 ||
-            getsockname(l->fd, &place->any, &place->size) < 0)
-                return -errno;
-        l->port = ntohs(place->any.sa_family == AF_INET ? place->ip.in.sin_port
-                                                        : place->ip.in6.sin6_port);
-        return 0;
-}
-
-/* An address in digits, for bind. */
-static int read_ip(const char *address, struct place *ret)
-{
-        struct pen_address ip = { .size = 0 };
-        char host[256];
-        uint16_t port;
-        int r;
-
-        r = split_address(address, host, &port);
-        if (r < 0)
-                return r;
-        if (*address == '[') {
-                ip.in6 = (struct sockaddr_in6){ .sin6_family = AF_INET6, .sin6_port = htons(port) };
-                ip.size = sizeof(ip.in6);
-                r = inet_pton(AF_INET6, host, &ip.in6.sin6_addr);
-        } else {
-                ip.in = (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = htons(port) };
-                ip.size = sizeof(ip.in);
-                r = inet_pton(AF_INET, host, &ip.in.sin_addr);
-        }
-        *ret = (struct place){ .ip = ip, .size = ip.size };
-        return r == 1 ? 0 : -EINVAL;
-}
-
-static int open_listener(struct pen_listener *l, struct place *place)
-{
-        int r;
-
-        l->fd = open_socket(place->any.sa_family);
-        if (l->fd < 0)
-                return l->fd;
-        r = place->any.sa_family == AF_UNIX ? bind_unix(l, place) : bind_ip(l, place);
-        if (r < 0)
-                return r;
-        return listen(l->fd, SOMAXCONN) < 0 ? -errno : 0;
-}
-
-int pen_listen(const char *address, struct pen_listener **ret_listener)
-{
-        struct pen_listener *l;
-        struct place place;
-        int r;
-
-        if (!current_loop)
-                return -ENXIO;
-        r = is_unix(address) ? read_unix(address + 5, &place) : read_ip(address, &place);
-        if (r < 0)
-                return r;
-        l = malloc(sizeof(*l));
-        if (!l)
-                return -ENOMEM;
-        *l = (struct pen_listener){ .loop = current_loop };
-        r = open_listener(l, &place);
-        if (r < 0) {
-                pen_listener_free(l);
-                return r;
-        }
-        *ret_listener = l;
-        return 0;
-}
-
-uint16_t pen_listener_port(const struct pen_listener *listener)
-{
-        return listener->port;
-}
-
-static int wait_for_descriptors(struct pen_listener *l, int error)
-{
-        if (!l->exhausted)
-                loop_log(l->loop, PEN_LOG_WARNING, "no connection can be accepted: %s; trying on",
-                         strerror(error));
-        l->exhausted = true;
-        return pen_sleep(ACCEPT_BACKOFF);
-}
-
-int pen_accept(struct pen_listener *l, struct pen_stream **ret_stream)
-{
-        int r = pen_yield(); /* a flood of connections must not hold the loop */
-
-        while (r >= 0) {
-                int fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-
-                if (fd >= 0) {
-                        l->exhausted = false;
-                        return wrap(fd, ret_stream);
-                }
-                switch (errno) {
-                case EAGAIN:
-                        r = pen_fd_wait(l->fd, PEN_READABLE);
-                        break;
-                case EMFILE:
-                case ENFILE:
-                case ENOBUFS:
-                case ENOMEM:
-                        r = wait_for_descriptors(l, errno);
-                        break;
-                case EBADF:
-                case EINVAL:
-                case ENOTSOCK:
-                case EOPNOTSUPP:
-                        return -errno;
-                default:
-                        break; /* that one's trouble: it has gone, or its network */
-                }
-        }
-        return r;
-}
-
-void pen_listener_free(struct pen_listener *l)
-{
-        struct stat st;
-
-        if (!l)
-                return;
-        /* Somebody else may listen there by now. */
-        if (l->path && lstat(l->path, &st) == 0 && st.st_dev == l->device && st.st_ino == l->inode)
-                unlink(l->path);
-        if (l->fd >= 0)
-                close(l->fd);
-        free(l->path);
-        free(l);
-}
-
-void pen_listener_freep(struct pen_listener **listener)
-{
-        pen_listener_free(*listener);
 }

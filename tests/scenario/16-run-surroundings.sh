@@ -28,20 +28,15 @@ echo "$0"
 SH
 ln -s ../real/tool venv/other-name
 echo x >lines
-said() { results 'r[0]["result"].strip()'; }
+said() { results 'r[0]["result"].strip().replace("/./", "/")'; }
 run_penstock --lines lines --results results.jsonl -- venv/other-name
 then_is "exit status" 0 "$status"
 then_is "a path with a link keeps its name" "$work/venv/other-name" "$(said)"
 PATH=$work/venv:$PATH run_penstock --lines lines --results results.jsonl -- other-name
 then_is "found in PATH too" "$work/venv/other-name" "$(said)"
 (cd venv && PATH=.:$PATH penstock run --lines ../lines --results ../results.jsonl -- other-name 2>err)
-then_true "a relative PATH: $(said)" test "$(basename "$(said)")" = other-name
-ln -s "$(command -v busybox || command -v sh)" venv/sh-by-another-name
-if command -v busybox >/dev/null; then
-        ln -s "$(command -v busybox)" venv/echo
-        run_penstock --lines lines --results results.jsonl -- venv/echo applet {}
-        then_is "a program of many names runs as the one it was called by" "applet x" "$(said)"
-fi
+then_is "a relative PATH too" "$work/venv/other-name" "$(said)"
+ln -s "$(command -v sh)" venv/sh-by-another-name
 run_penstock --lines lines --results results.jsonl -- venv/sh-by-another-name -c \
         "tr '\\0' '\\n' </proc/\$\$/cmdline | head -n 1"
 then_is "argv[0] is the link, absolute" "$work/venv/sh-by-another-name" "$(said)"
