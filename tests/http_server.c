@@ -208,14 +208,14 @@ static int give_garbage(struct pen_stream *stream, const struct request *request
         return r < 0 ? r : -EPIPE;
 }
 
-static int give_long_head(struct pen_stream *stream, const struct request *request,
-                          const char *arg)
+static int give_long_head(struct pen_stream *stream, const struct request *request, const char *arg)
 {
         int r = put(stream, "HTTP/1.1 200 OK\r\n");
 
         (void)request, (void)arg;
         for (int i = 0; i < 16384 && r >= 0; i++) {
-                r = put(stream, "X-Filler: 0123456789012345678901234567890123456789012345678901\r\n");
+                r = put(stream,
+                        "X-Filler: 0123456789012345678901234567890123456789012345678901\r\n");
                 if (r >= 0)
                         r = pen_stream_drain(stream);
         }
@@ -234,12 +234,15 @@ static const struct route {
         const char *path;
         int (*give)(struct pen_stream *stream, const struct request *request, const char *arg);
 } routes[] = {
-        { "/status/", give_status }, { "/slow/", give_slow },       { "/never", give_never },
-        { "/size/", give_size },     { "/endless", give_endless },  { "/drip", give_drip },
-        { "/echo", give_echo },      { "/header/", give_header },   { "/date/", give_date },
-        { "/interim", give_interim }, { "/redirect", give_redirect }, { "/short", give_short },
-        { "/hang-up", give_hang_up }, { "/bye", give_bye },         { "/garbage", give_garbage },
-        { "/long-head", give_long_head }, { "/binary", give_binary },
+        { "/status/", give_status },    { "/slow/", give_slow },
+        { "/never", give_never },       { "/size/", give_size },
+        { "/endless", give_endless },   { "/drip", give_drip },
+        { "/echo", give_echo },         { "/header/", give_header },
+        { "/date/", give_date },        { "/interim", give_interim },
+        { "/redirect", give_redirect }, { "/short", give_short },
+        { "/hang-up", give_hang_up },   { "/bye", give_bye },
+        { "/garbage", give_garbage },   { "/long-head", give_long_head },
+        { "/binary", give_binary },
 };
 
 static int give(struct pen_stream *stream, const struct request *request)

@@ -41,7 +41,9 @@ static void pair_deinit(struct pair *p)
         http_server_stop(p->server);
 }
 
-#define PAIR(p) PEN_CLEANUP(pair_deinit) struct pair p; pair_init(&(p))
+#define PAIR(p)                                 \
+        PEN_CLEANUP(pair_deinit) struct pair p; \
+        pair_init(&(p))
 #define RESPONSE(r) PEN_CLEANUP(pen_http_response_deinit) struct pen_http_response r = { 0 }
 
 static struct http_counts *counts(const struct pair *p)
@@ -165,7 +167,8 @@ static void expect_echo(const struct pair *p, const char *method, bool has_body,
                         const char *length)
 {
         struct pen_http_request request = { .url = http_server_url(p->server, "/echo"),
-                                            .method = method, .has_body = has_body };
+                                            .method = method,
+                                            .has_body = has_body };
         RESPONSE(response);
 
         ck_assert_int_eq(pen_http_send(p->client, &request, &response, NULL), 0);
@@ -184,7 +187,9 @@ IN_LOOP(methods_do_not_leave_traces)
         struct pen_http_request head = { .url = http_server_url(p.server, "/status/200"),
                                          .method = "HEAD" };
         struct pen_http_request request = { .url = http_server_url(p.server, "/echo"),
-                                            .headers = typed, .body = "x", .body_size = 1 };
+                                            .headers = typed,
+                                            .body = "x",
+                                            .body_size = 1 };
         RESPONSE(response);
 
         expect_echo(&p, NULL, false, "GET /echo ", NULL);
@@ -379,9 +384,8 @@ static int look_up_test(const char *host, const char *service, const struct addr
 
 static int status_of_host(const struct pair *p, const char *host, char *error)
 {
-        struct pen_http_request request = {
-                .url = http_server_url_of(p->server, host, "/status/200")
-        };
+        struct pen_http_request request = { .url = http_server_url_of(p->server, host,
+                                                                      "/status/200") };
 
         return status_of(p, &request, error);
 }
@@ -467,9 +471,19 @@ IN_LOOP(proxies_of_the_environment_are_ignored)
 IN_LOOP(only_http_urls_are_taken)
 {
         static const char *const urls[] = {
-                "file:///etc/passwd", "gopher://127.0.0.1/x", "ftp://127.0.0.1/", "dict://127.0.0.1/",
-                "", "127.0.0.1", "/path", "http://", "http://a b/", "http://a/\r\nb",
-                "http://127.0.0.1:99999/", "javascript:alert(1)", "http://[::1/",
+                "file:///etc/passwd",
+                "gopher://127.0.0.1/x",
+                "ftp://127.0.0.1/",
+                "dict://127.0.0.1/",
+                "",
+                "127.0.0.1",
+                "/path",
+                "http://",
+                "http://a b/",
+                "http://a/\r\nb",
+                "http://127.0.0.1:99999/",
+                "javascript:alert(1)",
+                "http://[::1/",
         };
         PAIR(p);
         char error[256];
@@ -507,7 +521,8 @@ IN_LOOP(header_with_a_line_end_is_refused)
 
 IN_LOOP(method_that_is_none_is_refused)
 {
-        static const char *const bad[] = { "", "GET /x", "GET\r\n", "A-METHOD-THAT-IS-LONGER-THAN-ANY-REAL-ONE" };
+        static const char *const bad[] = { "", "GET /x", "GET\r\n",
+                                           "A-METHOD-THAT-IS-LONGER-THAN-ANY-REAL-ONE" };
         PAIR(p);
 
         for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
@@ -555,7 +570,8 @@ static int get_bounded(const struct pair *p, const char *path, size_t max, bool 
                        struct pen_http_response *response)
 {
         struct pen_http_request request = { .url = http_server_url(p->server, path),
-                                            .max_body = max, .cut_body = cut };
+                                            .max_body = max,
+                                            .cut_body = cut };
 
         return pen_http_send(p->client, &request, response, NULL);
 }
@@ -585,7 +601,8 @@ IN_LOOP(body_is_bounded)
 static int timed(const struct pair *p, const char *path, char *error)
 {
         struct pen_http_request request = { .url = http_server_url(p->server, path),
-                                            .timeout = 5 * PEN_SEC, .cut_body = true };
+                                            .timeout = 5 * PEN_SEC,
+                                            .cut_body = true };
 
         return status_of(p, &request, error);
 }
@@ -615,7 +632,8 @@ IN_LOOP(endless_body_that_is_cut_runs_out_of_time)
 {
         PAIR(p);
         struct pen_http_request request = { .url = http_server_url(p.server, "/endless"),
-                                            .timeout = 50 * PEN_MSEC, .max_body = 10,
+                                            .timeout = 50 * PEN_MSEC,
+                                            .max_body = 10,
                                             .cut_body = true };
 
         ck_assert_int_eq(status_of(&p, &request, NULL), -ETIME);
@@ -797,8 +815,7 @@ int main(void)
                 header_with_a_line_end_is_refused, method_that_is_none_is_refused,
                 refused_connection_is_told, server_that_breaks_off_is_told, body_is_bounded,
                 server_that_never_answers_runs_out_of_time,
-                drip_of_a_byte_a_second_runs_out_of_time,
-                endless_body_that_is_cut_runs_out_of_time,
+                drip_of_a_byte_a_second_runs_out_of_time, endless_body_that_is_cut_runs_out_of_time,
                 callers_own_deadline_and_cancel_are_told_apart,
                 request_cancelled_at_any_moment_leaves_nothing,
                 cancelled_requests_give_their_connections_up, root_of_the_loop_cannot_wait);

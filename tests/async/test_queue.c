@@ -11,7 +11,7 @@
 /* Items are numbers, from 1 on: pointers into this. */
 static char items[100001];
 
-#define ITEM(n)      ((void *)&items[n])
+#define ITEM(n) ((void *)&items[n])
 #define NUMBER(item) ((int)((char *)(item)-items))
 
 static int n_freed, sum_freed;

@@ -134,8 +134,8 @@ IN_VIRTUAL_LOOP(address_in_digits_needs_no_lookup)
 
 IN_VIRTUAL_LOOP(half_written_address_is_nobodys_name)
 {
-        static const char *const hosts[] = { "127.1", "0x7f000001", "2130706433", "0177.0.0.1",
-                                             "127.0.1", "0", "127.0.0.01" };
+        static const char *const hosts[] = { "127.1",   "0x7f000001", "2130706433", "0177.0.0.1",
+                                             "127.0.1", "0",          "127.0.0.01" };
 
         use_test_names();
         for (size_t i = 0; i < ARRAY_SIZE(hosts); i++)
@@ -347,7 +347,7 @@ START_TEST(name_that_hangs_does_not_hold_up_the_end)
         atomic_store(&gate, 1);
         while (!atomic_load(&n_left))
                 usleep(100);
-#if !defined(PEN_TSAN) /* which has threads of its own */
+#if !defined(PEN_TSAN)          /* which has threads of its own */
         while (n_threads() > 1) /* the last one out frees what is left */
                 usleep(100);
 #endif

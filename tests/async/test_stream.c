@@ -446,8 +446,21 @@ IN_LOOP(nobody_listening_is_told)
 IN_LOOP(what_is_no_address_is_refused)
 {
         static const char *const bad[] = {
-                "", ":", "host", "host:", ":80", "host:65536", "host:-1", "host:080", "host:80x",
-                "::1:80", "[::1]", "[::1]80", "[127.0.0.1]:80", "[::1:80", "unix:",
+                "",
+                ":",
+                "host",
+                "host:",
+                ":80",
+                "host:65536",
+                "host:-1",
+                "host:080",
+                "host:80x",
+                "::1:80",
+                "[::1]",
+                "[::1]80",
+                "[127.0.0.1]:80",
+                "[::1:80",
+                "unix:",
                 "127.0.0.1: 80",
         };
         static const char *const not_to_listen[] = { "localhost:80", "127.1:0", "host:0" };
@@ -736,19 +749,19 @@ END_TEST
 
 int main(void)
 {
-        return RUN_SUITE(
-                "stream", what_is_written_is_read, writes_of_one_turn_leave_together,
-                line_is_read_with_its_end, line_too_long_stays_readable,
-                line_and_block_are_put_together_from_pieces,
-                block_that_ends_too_early_stays_readable, half_closed_stream_still_answers,
-                drain_waits_for_a_slow_reader, cancelled_drain_and_read_lose_nothing,
-                two_readers_or_two_writers_are_refused,
-                peer_that_has_gone_is_told_without_a_signal, tcp_carries_both_ways_without_delay,
-                tcp_over_v6_if_there_is_any, addresses_of_a_name_are_tried_in_turn,
-                nobody_listening_is_told, what_is_no_address_is_refused, accept_can_be_cancelled,
-                unix_socket_carries_both_ways,
-                stale_unix_socket_is_replaced_and_a_living_one_is_not,
-                file_that_is_no_socket_is_left_alone, socket_of_a_successor_is_not_removed,
-                accept_waits_for_descriptors_without_spinning, many_connections_are_served_at_once,
-                stream_needs_a_loop_and_a_socket);
+        return RUN_SUITE("stream", what_is_written_is_read, writes_of_one_turn_leave_together,
+                         line_is_read_with_its_end, line_too_long_stays_readable,
+                         line_and_block_are_put_together_from_pieces,
+                         block_that_ends_too_early_stays_readable, half_closed_stream_still_answers,
+                         drain_waits_for_a_slow_reader, cancelled_drain_and_read_lose_nothing,
+                         two_readers_or_two_writers_are_refused,
+                         peer_that_has_gone_is_told_without_a_signal,
+                         tcp_carries_both_ways_without_delay, tcp_over_v6_if_there_is_any,
+                         addresses_of_a_name_are_tried_in_turn, nobody_listening_is_told,
+                         what_is_no_address_is_refused, accept_can_be_cancelled,
+                         unix_socket_carries_both_ways,
+                         stale_unix_socket_is_replaced_and_a_living_one_is_not,
+                         file_that_is_no_socket_is_left_alone, socket_of_a_successor_is_not_removed,
+                         accept_waits_for_descriptors_without_spinning,
+                         many_connections_are_served_at_once, stream_needs_a_loop_and_a_socket);
 }

@@ -51,7 +51,7 @@ START_TEST(many_tasks_come_and_go_in_little_room)
                 pen_task_unref(t);
                 world_run_until_idle(&w);
         }
-        list_for_each (i, &w.loop->stacks.slabs)
+        list_for_each(i, &w.loop->stacks.slabs)
                 n_slabs++;
         ck_assert_uint_eq(n_slabs, 1);
 }

@@ -333,7 +333,7 @@ END_TEST
 /* --- calls from other threads ----------------------------------------------------------------- */
 
 #define N_THREADS 4
-#define N_POSTS   500
+#define N_POSTS 500
 
 struct caller {
         struct pen_loop *loop;

@@ -39,7 +39,7 @@ void world_init(struct world *w)
 
 static void cancel_leftovers(struct world *w)
 {
-        list_for_each (i, &w->loop->tasks)
+        list_for_each(i, &w->loop->tasks)
                 pen_task_cancel(list_entry(i, struct pen_task, link));
         world_run_until_idle(w);
         world_advance(w, PEN_HOUR);

@@ -36,7 +36,9 @@ static void desk_deinit(struct desk *d)
         http_server_stop(d->server);
 }
 
-#define DESK(d) PEN_CLEANUP(desk_deinit) struct desk d; desk_init(&(d))
+#define DESK(d)                                 \
+        PEN_CLEANUP(desk_deinit) struct desk d; \
+        desk_init(&(d))
 
 /* `url` is whole, or a path of the server's. */
 static void use_options(struct desk *d, struct http_options options)
@@ -60,9 +62,12 @@ static void use_hole(struct desk *d, const char *url)
 
 static int run_bytes(struct desk *d, const void *payload, size_t size)
 {
-        struct job_fields fields = { .id = "order:17", .type = "mail",
-                                     .payload = { payload, size },
-                                     .traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01" };
+        struct job_fields fields = {
+                .id = "order:17",
+                .type = "mail",
+                .payload = { payload, size },
+                .traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+        };
         struct attempt attempt = { .queue = "emails", .number = 3, .max_attempts = 8 };
 
         job_unref(d->job);
@@ -102,7 +107,8 @@ IN_LOOP(payload_is_posted_with_who_and_which)
         static const char payload[] = "a\0b\xff\n";
         DESK(d);
 
-        use_options(&d, (struct http_options){ .url = "/echo", .headers = headers, .prefix = "shop" });
+        use_options(&d,
+                    (struct http_options){ .url = "/echo", .headers = headers, .prefix = "shop" });
         ck_assert_int_eq(run_bytes(&d, payload, sizeof(payload) - 1), 0);
         ck_assert_int_eq(d.report.outcome, OUTCOME_DONE);
         ck_assert(!d.report.result_cut);
@@ -164,7 +170,8 @@ IN_LOOP(payload_stands_in_the_url_as_it_is)
         use_hole(&d, "/echo/{}?again={}");
         run(&d, "a/b?c=%20&d={}$(x);'");
         ck_assert_int_eq(d.report.outcome, OUTCOME_DONE);
-        ck_assert(has(&d, "GET /echo/a/b?c=%20&d={}$(x);'?again=a/b?c=%20&d={}$(x);' HTTP/1.1\r\n"));
+        ck_assert(
+                has(&d, "GET /echo/a/b?c=%20&d={}$(x);'?again=a/b?c=%20&d={}$(x);' HTTP/1.1\r\n"));
         ck_assert(!has(&d, "Content-Length"));
 
         use_hole(&d, "{}");
@@ -172,8 +179,8 @@ IN_LOOP(payload_stands_in_the_url_as_it_is)
         ck_assert_int_eq(d.report.outcome, OUTCOME_DONE);
         ck_assert_str_eq(d.report.result, "status 201");
 
-        use_options(&d, (struct http_options){ .url = "/echo?{}", .placeholder = "{}",
-                                               .method = "POST" });
+        use_options(&d, (struct http_options){
+                                .url = "/echo?{}", .placeholder = "{}", .method = "POST" });
         run(&d, "x");
         ck_assert(has(&d, "POST /echo?x HTTP/1.1\r\n"));
         ck_assert(has(&d, "\r\nContent-Length: 0\r\n"));
@@ -211,7 +218,8 @@ IN_LOOP(only_http_is_spoken)
         for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
                 run(&d, bad[i]);
                 ck_assert_int_eq(d.report.outcome, OUTCOME_REJECTED);
-                ck_assert_ptr_eq(strstr(d.report.error, "not an http or https URL"), d.report.error);
+                ck_assert_ptr_eq(strstr(d.report.error, "not an http or https URL"),
+                                 d.report.error);
         }
         return 0;
 }
@@ -334,8 +342,7 @@ IN_LOOP(error_is_short_and_printable)
 {
         DESK(d);
 
-        expect(&d, "/binary", OUTCOME_FAILED,
-               "HTTP 500: bad\\x00\\x1b[31m\\x0d\\x0a\\xff red");
+        expect(&d, "/binary", OUTCOME_FAILED, "HTTP 500: bad\\x00\\x1b[31m\\x0d\\x0a\\xff red");
         expect(&d, "/date/x", OUTCOME_FAILED, "HTTP 429: later");
         return 0;
 }

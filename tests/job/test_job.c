@@ -100,9 +100,9 @@ START_TEST(names_are_those_of_the_contract)
 {
         static const char *const states[] = { "scheduled", "ready", "running",   "retrying",
                                               "done",      "dead",  "cancelled", "expired" };
-        static const char *const outcomes[] = { "done",    "failed",   "rejected",   "timeout",
-                                                "crashed", "released", "unavailable", "expired",
-                                                "cancelled" };
+        static const char *const outcomes[] = { "done",        "failed",  "rejected",
+                                                "timeout",     "crashed", "released",
+                                                "unavailable", "expired", "cancelled" };
 
         ck_assert_uint_eq(ARRAY_SIZE(states), JOB_EXPIRED + 1);
         ck_assert_uint_eq(ARRAY_SIZE(outcomes), OUTCOME_MAX);

@@ -47,13 +47,15 @@ static struct bytes text(const char *payload)
 
 static void push(struct store_queue *q, const char *payload)
 {
-        ck_assert_int_eq(push_fields(q, (struct job_fields){ .payload = text(payload) }), PUSH_STORED);
+        ck_assert_int_eq(push_fields(q, (struct job_fields){ .payload = text(payload) }),
+                         PUSH_STORED);
 }
 
 static void push_delayed(struct store_queue *q, const char *payload, pen_usec delay)
 {
-        ck_assert_int_eq(push_fields(q, (struct job_fields){ .payload = text(payload), .delay = delay }),
-                         PUSH_STORED);
+        ck_assert_int_eq(
+                push_fields(q, (struct job_fields){ .payload = text(payload), .delay = delay }),
+                PUSH_STORED);
 }
 
 static enum push_result push_id(struct store_queue *q, const char *id, const char *payload)
@@ -162,13 +164,13 @@ static int await_and_unref(struct pen_task *task)
 }
 
 /* Each test is a task on the virtual clock. */
-#define PROMISE(name)                                                          \
-        static int name##_body(void *arg);                                     \
-        START_TEST(name)                                                       \
-        {                                                                      \
-                ck_assert_int_eq(run_virtual(name##_body, NULL), 0);           \
-        }                                                                      \
-        END_TEST                                                               \
+#define PROMISE(name)                                                \
+        static int name##_body(void *arg);                           \
+        START_TEST(name)                                             \
+        {                                                            \
+                ck_assert_int_eq(run_virtual(name##_body, NULL), 0); \
+        }                                                            \
+        END_TEST                                                     \
         static int name##_body(__attribute__((unused)) void *arg)
 
 /* --- push and fetch ------------------------------------------------------------------------------ */
@@ -218,7 +220,8 @@ PROMISE(oldest_first_and_no_more_than_asked_for)
         push(q, "3");
         push(q, "4");
         ck_assert_int_eq(store_fetch(q, jobs, 3), 3);
-        ck_assert(has_payload(jobs[0], "1") && has_payload(jobs[1], "2") && has_payload(jobs[2], "3"));
+        ck_assert(has_payload(jobs[0], "1") && has_payload(jobs[1], "2") &&
+                  has_payload(jobs[2], "3"));
         expect_counts(q, 1, 0, 3);
         for (int i = 0; i < 3; i++)
                 settle(q, jobs[i], MOVE_DONE, 0);
@@ -315,9 +318,10 @@ PROMISE(an_id_with_another_payload_or_type_is_a_conflict)
 
         ck_assert_int_eq(push_id(q, "a", "body"), PUSH_STORED);
         ck_assert_int_eq(push_id(q, "a", "other"), PUSH_CONFLICT);
-        ck_assert_int_eq(push_fields(q, (struct job_fields){ .id = "a", .type = "t",
-                                                             .payload = text("body") }),
-                         PUSH_CONFLICT);
+        ck_assert_int_eq(
+                push_fields(q,
+                            (struct job_fields){ .id = "a", .type = "t", .payload = text("body") }),
+                PUSH_CONFLICT);
         expect_counts(q, 1, 0, 0);
         finish_all(q);
         return 0;
@@ -428,7 +432,8 @@ PROMISE(run_at_is_a_moment_and_one_in_the_past_is_now)
 
         ck_assert_int_eq(push_fields(q, (struct job_fields){ .run_at = now - 5000 }), PUSH_STORED);
         expect_counts(q, 1, 0, 0);
-        ck_assert_int_eq(push_fields(q, (struct job_fields){ .run_at = now + 3600000 }), PUSH_STORED);
+        ck_assert_int_eq(push_fields(q, (struct job_fields){ .run_at = now + 3600000 }),
+                         PUSH_STORED);
         expect_counts(q, 1, 1, 0);
         ck_assert_int_eq(store_promote(q), 1);
         ck_assert_uint_ge(pen_now(), 3590 * PEN_SEC);
@@ -538,8 +543,8 @@ PROMISE(jobs_released_one_by_one_keep_their_order_too)
 
 PROMISE(no_more_ids_are_remembered_than_allowed)
 {
-        struct store_queue *q = store_with((struct store_queue_options){
-                .dedupe = PEN_HOUR, .dedupe_max = 2 });
+        struct store_queue *q =
+                store_with((struct store_queue_options){ .dedupe = PEN_HOUR, .dedupe_max = 2 });
 
         for (const char *id = "abc"; *id; id++) {
                 char name[] = { *id, '\0' };
@@ -658,22 +663,21 @@ PROMISE(no_history_loses_or_invents_a_job)
 int run_store_contract(const char *store, open_fn open)
 {
         open_store = open;
-        return RUN_SUITE(store, a_job_comes_out_as_it_went_in, oldest_first_and_no_more_than_asked_for,
-                         fetch_waits_for_a_push, a_cancelled_fetch_loses_nothing,
-                         ids_are_made_for_those_who_give_none, each_delivery_is_counted,
-                         an_id_is_stored_once_while_its_job_lives,
-                         an_id_with_another_payload_or_type_is_a_conflict,
-                         an_id_is_remembered_for_dedupe_after_the_end,
-                         past_its_capacity_a_push_is_refused,
-                         a_push_that_waits_goes_on_when_there_is_room, a_cancelled_push_stores_nothing,
-                         a_delayed_job_is_ready_when_due_and_not_before,
-                         run_at_is_a_moment_and_one_in_the_past_is_now,
-                         a_push_that_is_due_earlier_is_promoted_earlier,
-                         all_that_is_due_at_once_is_promoted_at_once,
-                         each_verdict_moves_the_job_where_it_says,
-                         released_jobs_run_before_newer_ones_and_in_order,
-                         jobs_released_one_by_one_keep_their_order_too,
-                         no_more_ids_are_remembered_than_allowed,
-                         counts_of_attempts_survive_a_retry, join_waits_for_ready_delayed_and_running,
-                         no_history_loses_or_invents_a_job);
+        return RUN_SUITE(
+                store, a_job_comes_out_as_it_went_in, oldest_first_and_no_more_than_asked_for,
+                fetch_waits_for_a_push, a_cancelled_fetch_loses_nothing,
+                ids_are_made_for_those_who_give_none, each_delivery_is_counted,
+                an_id_is_stored_once_while_its_job_lives,
+                an_id_with_another_payload_or_type_is_a_conflict,
+                an_id_is_remembered_for_dedupe_after_the_end, past_its_capacity_a_push_is_refused,
+                a_push_that_waits_goes_on_when_there_is_room, a_cancelled_push_stores_nothing,
+                a_delayed_job_is_ready_when_due_and_not_before,
+                run_at_is_a_moment_and_one_in_the_past_is_now,
+                a_push_that_is_due_earlier_is_promoted_earlier,
+                all_that_is_due_at_once_is_promoted_at_once,
+                each_verdict_moves_the_job_where_it_says,
+                released_jobs_run_before_newer_ones_and_in_order,
+                jobs_released_one_by_one_keep_their_order_too,
+                no_more_ids_are_remembered_than_allowed, counts_of_attempts_survive_a_retry,
+                join_waits_for_ready_delayed_and_running, no_history_loses_or_invents_a_job);
 }
