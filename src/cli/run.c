@@ -304,7 +304,7 @@ static int read_and_join(struct run *run)
         return r < 0 ? r : store_join(run->store);
 }
 
-/* -ECANCELED: it was stopped before its end. */
+/* Less than 0: something has failed that is no job. */
 static int work(struct run *run)
 {
         PEN_CLEANUP(pen_group_freep) struct pen_group *beside = NULL;
@@ -324,14 +324,15 @@ static int work(struct run *run)
         r = read_and_join(run);
         stopped = supervisor_stop(run->supervisor, r < 0 ? GRACE : PEN_FOREVER);
         run_results_drain(&run->results);
-        return stopped < 0 ? stopped : r;
+        /* A cancellation shows in what was left, if anything was. */
+        return stopped < 0 ? stopped : r == -ECANCELED ? 0 : r;
 }
 
 static int run_main(void *arg)
 {
         struct run *run = arg;
         struct store_counts counts;
-        int r;
+        int r, summed = 0;
 
         run->main_task = pen_task_current();
         run->began = pen_now();
@@ -354,11 +355,11 @@ static int run_main(void *arg)
                 fprintf(stderr, "penstock run: %s: %s\n", run->results.name,
                         strerror(-run->results.error));
         if (run->options.json)
-                r = r < 0 ? r : print_json_summary(run);
+                summed = print_json_summary(run);
         else
                 print_summary(run);
         free_rooms(run);
-        return r;
+        return r < 0 ? r : summed;
 }
 
 static bool all_done(const struct run *run)
@@ -399,7 +400,7 @@ static int run_verb(int argc, char **argv)
         r = pen_run(run_main, &run);
         run_input_close(&run.input);
         run_results_close(&run.results);
-        return (r == 0 || r == -ECANCELED) && all_done(&run) ? EXIT_WELL : EXIT_JOBS_FAILED;
+        return r == 0 && all_done(&run) ? EXIT_WELL : EXIT_JOBS_FAILED;
 }
 
 const struct verb verb_run = { "run", "run every job of a file, here and now", run_verb };

@@ -96,12 +96,12 @@ static int take_line(struct run_input *in, const char *line, size_t size)
 {
         static const char byte_order_mark[] = "\xef\xbb\xbf";
 
-        if (in->skipping || is_blank(line, size))
-                return 0;
         if (in->line == 1 && size >= 3 && !memcmp(line, byte_order_mark, 3)) {
                 line += 3;
                 size -= 3;
         }
+        if (in->skipping || is_blank(line, size))
+                return 0;
         if (!in->lines)
                 return take_json(in, line, size);
         if (line[size - 1] == '\r')

@@ -246,7 +246,8 @@ static bool checker_rules_faults(void)
 #endif
 }
 
-static const char skipped[] = "the checker that this runs under handles faults itself: not asserted\n";
+static const char skipped[] =
+        "the checker that this runs under handles faults itself: not asserted\n";
 
 /* What a child process says on standard error when its task `name` dies by SIGSEGV. */
 static void last_words_of(const char *name, int (*fn)(void *world), char *words, size_t size)
@@ -290,10 +291,12 @@ START_TEST(overflow_is_reported_with_the_name_of_the_task)
                 return;
         }
         last_words_of("digger", recurse_too_deep, words, sizeof(words));
-        ck_assert_str_eq(words, "penstock: task digger (2) has run past the end of its stack of 64 KiB\n");
+        ck_assert_str_eq(words,
+                         "penstock: task digger (2) has run past the end of its stack of 64 KiB\n");
         last_words_of(NULL, recurse_too_deep, words, sizeof(words));
-        ck_assert_str_eq(words, "penstock: task without a name (2) has run past the end of its stack of "
-                                "64 KiB\n");
+        ck_assert_str_eq(words,
+                         "penstock: task without a name (2) has run past the end of its stack of "
+                         "64 KiB\n");
 }
 END_TEST
 

@@ -46,8 +46,8 @@ static int play(struct scripted *s, const char *script, struct report *report)
         }
         if (!strcmp(script, "hang"))
                 return pen_sleep(PEN_FOREVER);
-        report->outcome = !strcmp(script, "reject") ? OUTCOME_REJECTED
-                          : !strcmp(script, "done") ? OUTCOME_DONE
+        report->outcome = !strcmp(script, "reject")            ? OUTCOME_REJECTED
+                          : !strcmp(script, "done")            ? OUTCOME_DONE
                           : !strcmp(script, "away") && s->away ? OUTCOME_UNAVAILABLE
                           : !strcmp(script, "away")            ? OUTCOME_DONE
                                                                : OUTCOME_FAILED;
@@ -62,7 +62,8 @@ static int play_late(const struct attempt *attempt, struct report *report)
         return 0;
 }
 
-static int run_scripted(struct handler *handler, const struct attempt *attempt, struct report *report)
+static int run_scripted(struct handler *handler, const struct attempt *attempt,
+                        struct report *report)
 {
         struct scripted *s = container_of(handler, struct scripted, handler);
         struct bytes payload = attempt->job->fields.payload;
@@ -87,7 +88,8 @@ static void on_settled(void *data, const struct flight *flight)
         f->settled[flight->report.outcome]++;
         f->ended += flight->verdict.move != MOVE_RETRY && flight->verdict.move != MOVE_RELEASE;
         f->last_ended = pen_now();
-        snprintf(f->error, sizeof(f->error), "%s", flight->report.error ? flight->report.error : "");
+        snprintf(f->error, sizeof(f->error), "%s",
+                 flight->report.error ? flight->report.error : "");
 }
 
 static struct store_queue *open_memory(void)
@@ -114,8 +116,11 @@ static void flow_open(struct flow *f, struct supervisor_options o)
         o.timeout = o.timeout ? o.timeout : PEN_FOREVER;
         o.observer = (struct observer){ on_settled, f };
         if (o.retry.max_attempts == 0)
-                o.retry = (struct retry_policy){ .max_attempts = 3, .max_crashes = 3, .factor = 2,
-                                                 .delay = PEN_SEC, .max_delay = PEN_HOUR };
+                o.retry = (struct retry_policy){ .max_attempts = 3,
+                                                 .max_crashes = 3,
+                                                 .factor = 2,
+                                                 .delay = PEN_SEC,
+                                                 .max_delay = PEN_HOUR };
         ck_assert_int_eq(supervisor_create(&o, &f->supervisor), 0);
         ck_assert_int_eq(supervisor_start(f->supervisor), 0);
 }
@@ -151,13 +156,13 @@ static void join(struct flow *f)
         ck_assert_int_eq(store_join(f->store), 0);
 }
 
-#define PROMISE(name)                                                          \
-        static int name##_body(void *arg);                                     \
-        START_TEST(name)                                                       \
-        {                                                                      \
-                ck_assert_int_eq(run_virtual(name##_body, NULL), 0);           \
-        }                                                                      \
-        END_TEST                                                               \
+#define PROMISE(name)                                                \
+        static int name##_body(void *arg);                           \
+        START_TEST(name)                                             \
+        {                                                            \
+                ck_assert_int_eq(run_virtual(name##_body, NULL), 0); \
+        }                                                            \
+        END_TEST                                                     \
         static int name##_body(__attribute__((unused)) void *arg)
 
 /* --- running ------------------------------------------------------------------------------------- */
@@ -226,7 +231,8 @@ PROMISE(an_attempt_ends_at_its_time_limit)
 
         flow_open(&f, (struct supervisor_options){ .timeout = 5 * PEN_SEC });
         push_fields(&f, (struct job_fields){ .payload = { "hang", 4 }, .max_attempts = 1 });
-        push_fields(&f, (struct job_fields){ .payload = { "hang", 4 }, .max_attempts = 1,
+        push_fields(&f, (struct job_fields){ .payload = { "hang", 4 },
+                                             .max_attempts = 1,
                                              .timeout = 2 * PEN_SEC });
         join(&f);
         ck_assert_uint_eq(f.settled[OUTCOME_TIMEOUT], 2);
@@ -272,7 +278,8 @@ PROMISE(a_handler_that_breaks_is_a_failure_and_the_consumers_live_on)
 
         flow_open(&f, (struct supervisor_options){ 0 });
         for (int i = 0; i < 20; i++)
-                push_fields(&f, (struct job_fields){ .payload = { "break", 5 }, .max_attempts = 1 });
+                push_fields(&f,
+                            (struct job_fields){ .payload = { "break", 5 }, .max_attempts = 1 });
         push(&f, "done");
         join(&f);
         ck_assert_uint_eq(f.settled[OUTCOME_FAILED], 20);
@@ -291,7 +298,7 @@ PROMISE(an_unavailable_handler_spends_no_attempt_and_is_tried_until_it_is_there)
                 push(&f, "away");
         ck_assert_int_eq(pen_sleep(10 * PEN_MINUTE), 0);
         ck_assert_uint_eq(f.ended, 0);
-        ck_assert_uint_gt(f.scripted.runs, 20); /* tried every 30 s at the latest, */
+        ck_assert_uint_gt(f.scripted.runs, 20);  /* tried every 30 s at the latest, */
         ck_assert_uint_lt(f.scripted.runs, 200); /* and not in a loop */
         f.scripted.away = false;
         join(&f);
@@ -334,7 +341,8 @@ PROMISE(a_payload_over_the_limit_is_refused_with_both_numbers)
 PROMISE(a_run_at_more_than_a_year_ahead_is_refused)
 {
         static const uint64_t minute = 60 * 1000, year = 365 * 24 * 60 * minute;
-        struct job_fields fields = { .payload = { "done", 4 }, .run_at = clock_wall_ms() + year + minute };
+        struct job_fields fields = { .payload = { "done", 4 },
+                                     .run_at = clock_wall_ms() + year + minute };
         struct store_counts counts;
         struct receipt receipt;
         struct flow f;
@@ -408,8 +416,9 @@ static void gated_close(struct store_queue *q)
 
 static void gated_open(struct gated *g)
 {
-        static const struct store_class class = { "gated", gated_push, gated_fetch, gated_settle,
-                                                  gated_promote, gated_join, gated_count, gated_close };
+        static const struct store_class class = { "gated",      gated_push,    gated_fetch,
+                                                  gated_settle, gated_promote, gated_join,
+                                                  gated_count,  gated_close };
 
         *g = (struct gated){ .head.class = &class, .inner = open_memory() };
         ck_assert_int_eq(pen_event_create(&g->gate), 0);
@@ -421,7 +430,8 @@ PROMISE(a_store_that_takes_no_results_hands_out_no_more_than_the_credit)
         struct flow f;
 
         gated_open(&g);
-        flow_open(&f, (struct supervisor_options){ .store = &g.head, .concurrency = 3, .maxsize = 5 });
+        flow_open(&f,
+                  (struct supervisor_options){ .store = &g.head, .concurrency = 3, .maxsize = 5 });
         for (int i = 0; i < 200; i++)
                 push(&f, "done");
         ck_assert_int_eq(pen_sleep(PEN_HOUR), 0);
@@ -514,7 +524,8 @@ PROMISE(after_the_grace_the_running_are_released_unspent)
         ck_assert_uint_eq(f.settled[OUTCOME_RELEASED], 1);
         ck_assert_int_eq(store_fetch(f.store, &job, 1), 1);
         ck_assert_uint_eq(job->attempts, 0);
-        ck_assert_int_eq(store_settle(f.store, &(struct settlement){ job, { MOVE_DONE, 0 } }, 1), 0);
+        ck_assert_int_eq(store_settle(f.store, &(struct settlement){ job, { MOVE_DONE, 0 } }, 1),
+                         0);
         job_unref(job);
         supervisor_free(f.supervisor);
         store_close(f.store);
@@ -553,7 +564,8 @@ PROMISE(a_cancellation_during_the_stop_ends_the_grace)
 PROMISE(no_moment_of_stopping_loses_a_job)
 {
         for (pen_usec moment = 0; moment < 60; moment++) {
-                static const char *const scripts[] = { "done", "fail", "sleep 7", "reject", "sleep 20" };
+                static const char *const scripts[] = { "done", "fail", "sleep 7", "reject",
+                                                       "sleep 20" };
                 struct store_counts counts;
                 struct flow f;
 
@@ -577,22 +589,20 @@ PROMISE(no_moment_of_stopping_loses_a_job)
 
 int main(void)
 {
-        return RUN_SUITE("flow", never_more_than_the_consumers_run_at_once,
-                         a_failure_is_retried_with_backoff_until_its_budget_is_spent,
-                         a_jobs_own_max_attempts_goes_before_the_queues,
-                         a_rejected_job_is_never_tried_again, an_attempt_ends_at_its_time_limit,
-                         a_job_past_its_expires_at_is_not_started,
-                         a_retry_after_the_jobs_expires_at_still_runs,
-                         a_handler_that_breaks_is_a_failure_and_the_consumers_live_on,
-                         an_unavailable_handler_spends_no_attempt_and_is_tried_until_it_is_there,
-                         the_rate_bounds_the_starts,
-                         a_payload_over_the_limit_is_refused_with_both_numbers,
-                         a_run_at_more_than_a_year_ahead_is_refused,
-                         a_store_that_takes_no_results_hands_out_no_more_than_the_credit,
-                         a_stop_lets_the_running_finish_and_gives_the_rest_back,
-                         a_stop_starts_nothing_that_waits_for_its_rate,
-                         a_job_that_waits_for_its_rate_past_its_expires_at_is_not_started,
-                         after_the_grace_the_running_are_released_unspent,
-                         a_cancellation_during_the_stop_ends_the_grace,
-                         no_moment_of_stopping_loses_a_job);
+        return RUN_SUITE(
+                "flow", never_more_than_the_consumers_run_at_once,
+                a_failure_is_retried_with_backoff_until_its_budget_is_spent,
+                a_jobs_own_max_attempts_goes_before_the_queues, a_rejected_job_is_never_tried_again,
+                an_attempt_ends_at_its_time_limit, a_job_past_its_expires_at_is_not_started,
+                a_retry_after_the_jobs_expires_at_still_runs,
+                a_handler_that_breaks_is_a_failure_and_the_consumers_live_on,
+                an_unavailable_handler_spends_no_attempt_and_is_tried_until_it_is_there,
+                the_rate_bounds_the_starts, a_payload_over_the_limit_is_refused_with_both_numbers,
+                a_run_at_more_than_a_year_ahead_is_refused,
+                a_store_that_takes_no_results_hands_out_no_more_than_the_credit,
+                a_stop_lets_the_running_finish_and_gives_the_rest_back,
+                a_stop_starts_nothing_that_waits_for_its_rate,
+                a_job_that_waits_for_its_rate_past_its_expires_at_is_not_started,
+                after_the_grace_the_running_are_released_unspent,
+                a_cancellation_during_the_stop_ends_the_grace, no_moment_of_stopping_loses_a_job);
 }

@@ -142,6 +142,109 @@ refuses symbols.sh 'pen_forgotten: declared' 'a function that was forgotten in t
 sed -i '/pen_two/d' "$work/tree/include/penstock/small.h"
 refuses symbols.sh 'pen_two: in src/async/libpenstock.sym, but no public header' 'an export that no header declares' "$library"
 
+# --- elf: a library, a program and an archive of one function --------------------------------------
+small_files() { # FLAG…: of the linker
+        rm -rf "$work/tree"
+        mkdir "$work/tree"
+        printf 'int pen_run(int (*fn)(void *), void *arg);\nint pen_run(int (*fn)(void *), void *arg) { return fn(arg); }\n' \
+                >"$work/small.c"
+        printf 'int main(void) { return 0; }\n' >"$work/main.c"
+        ${CC:-cc} -shared -fPIC "$@" -o "$library" "$work/small.c"
+        ${CC:-cc} "$@" -o "$work/planted" "$work/main.c"
+        ${CC:-cc} -c -o "$work/small.o" "$work/small.c"
+        rm -f "$work/libplanted.a"
+        ${AR:-ar} rc "$work/libplanted.a" "$work/small.o"
+}
+fresh_copy() { small_files; }
+elf_files="$library $work/planted $work/libplanted.a" # no spaces in them: mktemp's
+
+fresh_copy
+# shellcheck disable=SC2086
+{
+        passes elf.sh $elf_files
+        small_files -Wl,-z,execstack
+        refuses elf.sh 'libplanted.so: its stack is RWE' 'an executable stack' $elf_files
+        ${CC:-cc} -Wl,-z,execstack -o "$work/planted" "$work/main.c"
+        refuses elf.sh 'planted: its stack is RWE' "a program's executable stack" $elf_files
+        case $(uname -m) in
+        x86_64)
+                small_files -Wl,-z,shstk
+                refuses elf.sh 'libplanted.so: claims .*SHSTK' 'a claim of a shadow stack' $elf_files
+                ;;
+        esac
+        printf 'int helper;\n' >>"$work/small.c"
+        ${CC:-cc} -shared -fPIC -o "$library" "$work/small.c"
+        refuses elf.sh 'exports helper' 'an export that is not pen_' $elf_files
+        ${CC:-cc} -shared -fPIC -o "$library" "$work/main.c" -Wl,--version-script=/dev/stdin <<'VERSION'
+{ local: *; };
+VERSION
+        refuses elf.sh 'exports nothing' 'a library that exports nothing' $elf_files
+        ${CC:-cc} -c -o "$work/small.o" "$work/small.c" -Dpen_run=pen_walk
+        rm "$work/libplanted.a"
+        ${AR:-ar} rc "$work/libplanted.a" "$work/small.o"
+        refuses elf.sh 'libplanted.a: does not link' 'an archive that is not whole' $elf_files
+}
+
+# --- status: two promises, one of them shown -------------------------------------------------------
+fresh_copy() {
+        rm -rf "$work/tree"
+        mkdir -p "$work/tree/docs" "$work/tree/tests/base" "$work/tree/scripts"
+        printf 'START_TEST(works)\n{\n}\nRUN_SUITE(works);\nSTART_TEST(idle)\n' >"$work/tree/tests/base/test_one.c"
+        echo 'unit_tests += tests/base/test_one' >"$work/tree/tests/tests.am"
+        echo 'exit 0' >"$work/tree/scripts/check"
+        cat >"$work/tree/docs/STATUS.md" <<'STATUS'
+| group | shown | missing |
+| --- | --- | --- |
+| A | 1 | 1 |
+| all | 1 | 1 |
+
+## A
+
+| promise | shown by |
+| --- | --- |
+| one | `tests/base/test_one.c: works`, `scripts/check` |
+| two | **missing** (a part: `scripts/check`) |
+STATUS
+}
+# restate FROM TO: in the small page.
+restate() { sed -i "s#$1#$2#" "$work/tree/docs/STATUS.md"; }
+
+fresh_copy
+passes status.sh
+restate ': works' ': shines'
+refuses status.sh 'STATUS.md:10: tests/base/test_one.c has no test shines' 'a test that is not there'
+restate ': works' ': work'
+refuses status.sh 'has no test work$' 'the beginning of a name'
+restate ': works' ': idle'
+refuses status.sh 'does not run idle' 'a test that no suite runs'
+restate ': works' ''
+refuses status.sh 'which test' 'a test file without a name of a test'
+rm "$work/tree/scripts/check"
+refuses status.sh 'no such file: scripts/check' 'a file that is not there'
+: >"$work/tree/tests/tests.am"
+refuses status.sh 'is not built' 'a test that is not built'
+restate 'scripts/check`, ' 'src/one.c`, '
+restate '`scripts/check` |$' '`src/one.c` |'
+refuses status.sh 'neither a test' 'a source file as proof'
+restate '`tests.*' 'surely |'
+refuses status.sh 'neither references nor' 'a row that shows nothing'
+restate '| `tests' '| soon `tests'
+refuses status.sh 'neither references nor' 'words beside references'
+restate 'missing\*\* (' 'missing** '
+refuses status.sh 'in parentheses' 'words behind missing'
+restate '^| two' '| two | three'
+refuses status.sh 'not a row of this table' 'a row of three'
+restate '^| two' '| one'
+refuses status.sh 'twice: one' 'a promise that stands twice'
+restate '^| A | 1 | 1' '| A | 2 | 0'
+refuses status.sh 'should say: | A | 1 | 1 |' 'a wrong count'
+restate '^| all | 1 | 1' '| all | 1 | 0'
+refuses status.sh 'should say: | all | 1 | 1 |' 'a wrong sum'
+restate '^| A | 1 | 1 |' ''
+refuses status.sh 'the counts lack: | A | 1 | 1 |' 'a group that is not counted'
+restate '^| all' '| B | 0 | 0 |\n| all'
+refuses status.sh 'not there: B' 'a count of nothing'
+
 # --- format ---------------------------------------------------------------------------------------
 if command -v clang-format-14 >/dev/null; then
         fresh_copy() {

@@ -60,7 +60,7 @@ for bytes in 15 100000; do
         end_penstock 30
         then_is "exit status" 1 "$status"
         then_says "what was left is told" \
-                'left: [0-9]+ jobs that were read.*standard input was read up to line [0-9]+'
+                'left: [0-9]+ .*standard input was read up to line [0-9]+'
         wait "$producer" 2>/dev/null
 done
 

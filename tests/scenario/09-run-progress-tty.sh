@@ -92,6 +92,6 @@ then_is "exit status" 1 "$?"
 tr '\r' '\n' <typed >lines-shown
 then_says "it drains" 'starting no more' lines-shown
 then_says "what ran has finished: it is not hit by the terminal's signal" '2 done, 0 failed' lines-shown
-then_says "what was left" 'left: 28 jobs' lines-shown
+then_says "what was left" 'left: 28 ' lines-shown
 
 scenario_ends

@@ -70,4 +70,25 @@ then_is "C runs" "10 ticks, 0" "$(timeout 20 ./ticker)"
 then_is "C++ runs" "10 ticks, 0" "$(timeout 20 ./ticker++)"
 then_is "it is linked to libpenstock alone" 1 "$(readelf -d ticker | grep -cE 'NEEDED.*(penstock|event|curl)')"
 
+given "a task that does not look whether its sleep was cut short"
+cat >careless.c <<'C'
+#include <penstock/task.h>
+
+int careless(void *arg)
+{
+        (void)arg;
+        pen_sleep(PEN_SEC);
+        return 0;
+}
+C
+sed 's/pen_sleep(PEN_SEC);/return pen_sleep(PEN_SEC);/' careless.c >careful.c
+refused_as_unused() { # COMPILER…
+        ! "$@" -Werror=unused-result -c careless.c -o /dev/null $flags 2>warning &&
+                grep -q 'unused-result' warning
+}
+then_true "the compiler says so, in C" refused_as_unused ${CC:-cc} -std=c11
+then_true "and in C++" refused_as_unused ${CXX:-c++} -std=c++11 -x c++
+# shellcheck disable=SC2086
+then_true "and nothing of one that looks" ${CC:-cc} -std=c11 -Werror=unused-result -c careful.c -o /dev/null $flags
+
 scenario_ends
