@@ -68,7 +68,8 @@ void pen_uncancellable_end(void);
 PEN_ASYNC int pen_sleep(pen_usec usec);
 
 /* Lets every other runnable task run once. C differs: I/O is polled at least every 256 resumptions
- * or (looked at every 16 of them, or each if they are long) 100 us, not at each yield. */
+ * or 100 us (the clock is read every 16 of them, or each if they are long), not at each yield. With
+ * the virtual clock it is the count alone. */
 PEN_ASYNC int pen_yield(void);
 
 /* Calls fn(arg) on the thread's big stack and answers what it returned. Nothing else runs

@@ -51,39 +51,41 @@ struct run {
 
 /* --- beside the work ---------------------------------------------------------------------------- */
 
-static void say_what_an_interrupt_does(struct run *run, size_t running)
+static void say_what_an_interrupt_does(struct run *run)
 {
-        if (running == 0)
-                return;
-        if (run->interrupts == 1)
-                progress_say(
-                        &run->progress,
-                        "starting no more; waiting up to 25s for the %zu running (once more to "
-                        "stop them)",
-                        running);
-        if (run->interrupts == 2)
+        size_t running = supervisor_count(run->supervisor, FLIGHT_RUNNING);
+
+        if (run->interrupts == 1 && running > 0)
+                progress_say(&run->progress,
+                             "starting no more; waiting up to 25s for the %zu running (once more "
+                             "to stop them)",
+                             running);
+        else if (run->interrupts == 1 && run_results_unwritten(&run->results))
+                progress_say(&run->progress,
+                             "waiting for the reader of the results (once more to stop)");
+        else if (running > 0)
                 progress_say(&run->progress, "stopping the %zu running (5s at the most)", running);
 }
 
-/* The first signal ends reading and begins the grace, the second one ends that. */
+/* The first signal ends reading and begins the grace. The second one ends that; from then on what a
+ * reader has not taken within a second is given up. */
 static int watch_signals(void *arg)
 {
         static const int signals[] = { SIGINT, SIGTERM };
         struct run *run = arg;
         int r;
 
-        while ((r = pen_signal_wait(signals, ARRAY_SIZE(signals))) > 0) {
-                if (++run->interrupts > 2)
-                        continue;
-                say_what_an_interrupt_does(run, supervisor_count(run->supervisor, FLIGHT_RUNNING));
-                pen_task_cancel(run->main_task);
-                if (run->interrupts < 2)
-                        continue;
-                r = pen_sleep(PEN_SEC); /* for a reader of the results that is there */
+        while (run->interrupts < 2) {
+                r = pen_signal_wait(signals, ARRAY_SIZE(signals));
                 if (r < 0)
                         return r;
-                run_results_give_up(&run->results, -EINTR);
+                run->interrupts++;
+                say_what_an_interrupt_does(run);
+                pen_task_cancel(run->main_task);
         }
+        while ((r = pen_sleep(PEN_SEC)) == 0)
+                if (run_results_unwritten(&run->results))
+                        run_results_give_up(&run->results, -EINTR);
         return r;
 }
 

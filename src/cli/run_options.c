@@ -137,14 +137,14 @@ static bool is_program(const char *path)
         return access(path, X_OK) == 0 && stat(path, &st) == 0 && S_ISREG(st.st_mode);
 }
 
-/* DIR/NAME, absolute, links unresolved: a program may ask by which name it was called. */
+/* Absolute, links unresolved: a program may ask by which name it was called. */
 static char *make_path(const char *dir, size_t size, const char *name)
 {
-        PEN_CLEANUP(freep) char *here = dir[0] == '/' ? NULL : getcwd(NULL, 0);
+        PEN_CLEANUP(freep) char *here = size > 0 && dir[0] == '/' ? NULL : getcwd(NULL, 0);
         char *path;
 
-        if (asprintf(&path, "%s%s%.*s/%s", here ? here : "", here ? "/" : "", (int)size, dir,
-                     name) < 0)
+        if (asprintf(&path, "%s%s%.*s/%s", here ? here : "", here && size > 0 ? "/" : "", (int)size,
+                     dir, name) < 0)
                 return NULL;
         if (is_program(path))
                 return path;
@@ -152,7 +152,7 @@ static char *make_path(const char *dir, size_t size, const char *name)
         return NULL;
 }
 
-/* Looks it up as a shell would. NULL: there is none. */
+/* Looks it up as a shell would; an empty piece of PATH is here. NULL: there is none. */
 static char *find_program(const char *name)
 {
         const char *dir = getenv("PATH");
@@ -161,10 +161,10 @@ static char *find_program(const char *name)
         if (name[0] == '/')
                 return is_program(name) ? strdup(name) : NULL;
         if (strchr(name, '/'))
-                return make_path(".", 1, name);
+                return make_path("", 0, name);
         for (size_t size; dir && *dir && !path; dir += size + (dir[size] == ':')) {
                 size = strcspn(dir, ":");
-                path = size > 0 ? make_path(dir, size, name) : make_path(".", 1, name);
+                path = make_path(dir, size, name);
         }
         return path;
 }

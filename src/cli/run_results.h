@@ -46,6 +46,11 @@ void run_results_settled(void *data, const struct flight *flight);
 /* Writes nothing more, so that nobody waits for it. */
 void run_results_give_up(struct run_results *results, int error);
 
+static inline bool run_results_unwritten(const struct run_results *r)
+{
+        return buffer_size(&r->buffer) > 0;
+}
+
 /* All that have ended, whichever way. */
 static inline uint64_t run_results_ended(const struct run_results *r)
 {

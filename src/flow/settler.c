@@ -75,9 +75,8 @@ static int settle_batch(struct settler *s)
                 return r;
         for (size_t i = 0; i < n; i++) {
                 s->options.observer->settled(s->options.observer->data, flights[i]);
-                if (flights[i]->queued)
-                        (void)pen_queue_task_done(
-                                s->options.queue); /* once for each that was put */
+                if (flights[i]->queued) /* once for each that was put: cannot fail */
+                        (void)pen_queue_task_done(s->options.queue);
                 inflight_give(s->options.inflight, flights[i]);
         }
         return 0;

@@ -278,6 +278,8 @@ IN_LOOP(now_is_the_time_of_the_turns_beginning)
 
 /* --- looking at I/O ----------------------------------------------------------------------------- */
 
+#define ENOUGH 10000 /* resumptions: nobody looks at I/O */
+
 struct turns {
         int fd;
         bool has_read;
@@ -299,7 +301,7 @@ static int yield_until_it_has_read(void *arg)
         struct turns *t = arg;
         int r = 0;
 
-        while (!t->has_read && r == 0) {
+        while (!t->has_read && t->resumptions < ENOUGH && r == 0) {
                 t->resumptions++;
                 spend(t->each);
                 r = pen_yield();

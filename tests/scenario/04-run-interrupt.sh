@@ -53,6 +53,25 @@ then_says "it says so" 'stopping the 4 running'
 then_says "what was left" 'left: 20 \(stopped while running: 4\)'
 then_is "what was stopped has no result" 0 "$(results 'len(r)')"
 
+given "one job that is done, and one that does not heed TERM: stopping it takes its time"
+script stubborn <<'SH'
+[ "$1" = 1 ] && exit 0
+trap '' TERM
+echo $$ >>pids
+while :; do sleep 0.1; done
+SH
+rm -f pids
+seq 2 >two
+start_penstock -j 2 --lines two --results results.jsonl -- ./stubborn {}
+eventually 10 "it runs" has_lines pids 1
+kill -INT "$pid"
+eventually 10 "the first interrupt only asks" file_matches err 'starting no more'
+kill -INT "$pid"
+end_penstock 20
+then_is "the one that was done has its result" 1 "$(results 'len(r)')"
+then_silent "and nothing is said of results that could not be written" 'results.jsonl:'
+eventually 5 "the other is gone" all_gone pids
+
 given "a job that has failed and waits for its next attempt"
 echo '{"payload":"x"}' >jobs
 script failing <<'SH'
