@@ -137,6 +137,7 @@ START_TEST(sigint_that_is_ignored_or_handled_is_not_ours)
         ck_assert_int_eq(pen_run(interrupted_unheeded, NULL), 0);
         ck_assert(disposition(SIGINT) == SIG_IGN);
 
+        n_handled = 0;
         signal(SIGINT, handle);
         ck_assert_int_eq(pen_run(interrupted_unheeded, NULL), 0);
         ck_assert_int_eq(n_handled, 1);
@@ -189,6 +190,7 @@ START_TEST(sigpipe_is_ignored_only_if_it_is_at_its_default)
         ck_assert_int_eq(pen_run(write_to_nobody, NULL), -EPIPE);
         ck_assert(disposition(SIGPIPE) == SIG_IGN);
 
+        n_handled = 0;
         signal(SIGPIPE, handle);
         ck_assert_int_eq(pen_run(write_to_nobody, NULL), -EPIPE);
         ck_assert_int_eq(n_handled, 1);
