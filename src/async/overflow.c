@@ -17,13 +17,14 @@ struct overflow_watch {
 
 static void report(const struct pen_task *task)
 {
-        char text[160];
-        int n = snprintf(text, sizeof(text),
-                         "penstock: task %s (%llu) has run past the end of its stack of %zu KiB\n",
-                         task->name[0] ? task->name : "without a name",
-                         (unsigned long long)task->number,
-                         (size_t)(task->stack->top - task->stack->low) >> 10);
+        size_t size = (size_t)(task->stack->top - task->stack->low);
+        char name[32], text[160];
+        int n;
 
+        snprintf(name, sizeof(name), "task-%llu", (unsigned long long)task->number);
+        n = snprintf(text, sizeof(text),
+                     "penstock: task %s has run past the end of its stack of %zu KiB\n",
+                     task->name[0] ? task->name : name, size >> 10);
         if (write(STDERR_FILENO, text, (size_t)n) < 0)
                 return; /* it was worth a try */
 }

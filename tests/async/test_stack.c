@@ -9,7 +9,6 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include <valgrind/valgrind.h>
 
 #include <async/stack.h>
 
@@ -242,7 +241,7 @@ static bool checker_rules_faults(void)
 #if defined(PEN_ASAN) || defined(PEN_TSAN)
         return true;
 #else
-        return RUNNING_ON_VALGRIND;
+        return under_valgrind();
 #endif
 }
 

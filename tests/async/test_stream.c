@@ -14,7 +14,6 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include <valgrind/valgrind.h>
 
 #include <async/resolve.h>
 #include <penstock/fd.h>
@@ -638,7 +637,7 @@ START_TEST(accept_waits_for_descriptors_without_spinning)
         pid_t child;
         int status;
 
-        if (RUNNING_ON_VALGRIND)
+        if (under_valgrind())
                 return; /* it accepts first and looks at the limit afterwards */
         child = fork();
         ck_assert_int_ge(child, 0);

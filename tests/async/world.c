@@ -3,11 +3,15 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <valgrind/valgrind.h>
 
 #include <penstock/future.h>
 #include <penstock/queue.h>
 #include <penstock/sync.h>
+
+#include "config.h"
+#if defined(HAVE_VALGRIND_VALGRIND_H)
+#include <valgrind/valgrind.h>
+#endif
 
 #define LOG_SIZE 8192
 
@@ -114,13 +118,22 @@ int run_virtual(int (*fn)(void *arg), void *arg)
         return pen_run_with(&options, fn, arg);
 }
 
+bool under_valgrind(void)
+{
+#if defined(HAVE_VALGRIND_VALGRIND_H)
+        return RUNNING_ON_VALGRIND;
+#else
+        return false;
+#endif
+}
+
 size_t many(size_t plain, size_t checked)
 {
 #if defined(PEN_ASAN) || defined(PEN_TSAN)
         (void)plain;
         return checked;
 #else
-        return RUNNING_ON_VALGRIND ? checked : plain;
+        return under_valgrind() ? checked : plain;
 #endif
 }
 

@@ -51,6 +51,8 @@ void world_say(struct world *w, const char *format, ...) __attribute__((format(p
 /* pen_run with the virtual clock, for what needs threads, fds and the like to be waited for. */
 int run_virtual(int (*fn)(void *arg), void *arg);
 
+bool under_valgrind(void);
+
 /* How many: fewer where a checker makes each dear (TSan's fibers end near 8,000). */
 size_t many(size_t plain, size_t checked);
 
