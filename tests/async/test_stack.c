@@ -291,11 +291,10 @@ START_TEST(overflow_is_reported_with_the_name_of_the_task)
         }
         last_words_of("digger", recurse_too_deep, words, sizeof(words));
         ck_assert_str_eq(words,
-                         "penstock: task digger (2) has run past the end of its stack of 64 KiB\n");
+                         "penstock: task digger has run past the end of its stack of 64 KiB\n");
         last_words_of(NULL, recurse_too_deep, words, sizeof(words));
         ck_assert_str_eq(words,
-                         "penstock: task without a name (2) has run past the end of its stack of "
-                         "64 KiB\n");
+                         "penstock: task task-2 has run past the end of its stack of 64 KiB\n");
 }
 END_TEST
 
