@@ -5,6 +5,7 @@
 #pragma once
 
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <check.h>
 
@@ -27,4 +28,12 @@ static inline int run_suite(const char *name, const TTest *const tests[], size_t
         failed = srunner_ntests_failed(runner);
         srunner_free(runner);
         return failed > 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+/* The stack of a task, or the smallest that a thread can have, if that is more. */
+static inline size_t small_stack(void)
+{
+        long least = sysconf(_SC_THREAD_STACK_MIN);
+
+        return least > 64 * 1024 ? (size_t)least : (size_t)64 * 1024;
 }

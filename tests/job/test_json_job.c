@@ -571,7 +571,7 @@ START_TEST(stack_of_a_task_is_enough)
         pthread_t thread;
 
         ck_assert_int_eq(pthread_attr_init(&attr), 0);
-        ck_assert_int_eq(pthread_attr_setstacksize(&attr, 64 * 1024), 0);
+        ck_assert_int_eq(pthread_attr_setstacksize(&attr, small_stack()), 0);
         ck_assert_int_eq(pthread_create(&thread, &attr, read_on_a_small_stack, NULL), 0);
         ck_assert_int_eq(pthread_join(thread, NULL), 0);
         pthread_attr_destroy(&attr);
