@@ -35,7 +35,7 @@ steps_clean() {
                 rm -rf "$work"
         else
                 find "$work" -mindepth 1 -maxdepth 1 ! -name '*.log' -exec rm -rf {} +
-                echo "logs are kept in $work" >&2
+                [ -n "${steps_done:-}" ] || echo "$steps_name: cut short; logs are kept in $work" >&2
         fi
 }
 
@@ -89,7 +89,10 @@ went_well() {
 steps_end() {
         steps_done=1
         [ "$total_skipped" -eq 0 ] || echo "$total_skipped skipped"
-        [ ${#steps_failed[@]} -eq 0 ] || printf 'failed: %s\n' "${steps_failed[@]}"
+        if [ ${#steps_failed[@]} -gt 0 ]; then
+                printf 'failed: %s\n' "${steps_failed[@]}"
+                echo "logs are kept in $work"
+        fi
         echo "$steps_name: $((SECONDS - steps_start)) s"
         # Nothing failed because nothing ran is no success.
         [ "$total_passed" -gt 0 ] || total_failed=$((total_failed + 1))
