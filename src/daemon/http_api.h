@@ -1,0 +1,49 @@
+/* The daemon's HTTP interface: libmicrohttpd, driven by our loop.
+ *
+ * This part of it: POST /v1/queues/Q/jobs (one job as JSON, or many as application/x-ndjson), GET /v1/queues[/Q],
+ * POST /v1/queues/Q/join, GET /v1/queues/Q/dead, POST /v1/queues/Q/dead/retry, /healthz, /readyz. Errors are
+ * application/problem+json.
+ */
+#pragma once
+
+#include <flow/intake.h>
+#include <flow/supervisor.h>
+#include <store/store.h>
+
+/* A queue as the interface sees it; valid until the next suspension. */
+struct api_queue {
+        const char *name;
+        struct intake *intake;
+        struct store_queue *store;
+        size_t running, buffered; /* here, in this daemon */
+        bool paused;
+};
+
+/* What it needs of the daemon. */
+struct api_host {
+        bool (*find)(void *data, const char *name, struct api_queue *ret_queue);
+        bool (*next)(void *data, size_t index, struct api_queue *ret_queue); /* false: no more */
+        bool (*ready)(void *data); /* the store answers and we are not draining */
+        void *data;
+};
+
+struct api_options {
+        const char *const *listen; /* as pen_listen has it */
+        size_t n_listen;
+        unsigned mode;     /* of the Unix socket's file */
+        const char *group; /* of that file; NULL: the process's */
+        const char *token; /* TCP needs it; NULL: none */
+        uint64_t payload_max;
+        pen_usec request_timeout; /* of a whole request, waiting for room or for join not counted */
+        unsigned connections_max;
+        struct api_host host;
+};
+
+struct http_api;
+
+/* Opens the sockets. Less than 0: *ret_error (malloc'ed) says which address and why. */
+int http_api_create(const struct api_options *options, struct http_api **ret_api, char **ret_error);
+
+/* A task's function; `arg` is a struct http_api. Serves until it is cancelled, then ends all requests. */
+PEN_ASYNC int http_api_run(void *arg);
+void http_api_free(struct http_api *api);
