@@ -13,6 +13,7 @@
 
 #define MAX_LIMIT ((size_t)1 << 30) /* hiredis counts the bytes of its buffer in an int */
 #define BUFFER_KEPT ((size_t)1 << 20)
+#define FRAME_MAX 32 /* a bulk's length and line ends */
 #define FIRST_ROOM 88
 #define BLOCK_MIN ((size_t)2 << 10)
 #define BLOCK_MAX ((size_t)256 << 10)
@@ -268,7 +269,7 @@ static int check_unread(struct reply_reader *r)
 {
         size_t unread = r->reader->len - r->reader->pos, used = r->whole ? r->used : 0;
 
-        if (unread > r->max - used)
+        if (unread > r->max - used + FRAME_MAX)
                 fail_too_large(r);
         else if (unread > REDIS_LINE_MAX &&
                  !memmem(r->reader->buf + r->reader->pos, REDIS_LINE_MAX, "\r\n", 2))
