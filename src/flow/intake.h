@@ -9,11 +9,19 @@ struct intake {
         size_t payload_max;
 };
 
+#define INTAKE_ERROR_SIZE 256
+
+/* Makes a job of what a producer sent, for one who pushes many at once; `source` goes with it into reports.
+ * -EINVAL: it is not acceptable: `error` says what was found and what is allowed.  -EMSGSIZE: the same, of the
+ * payload's size.  -ENOMEM. */
+int intake_make(const struct intake *intake, const struct job_fields *fields, uint64_t source,
+                struct job **ret_job, char error[INTAKE_ERROR_SIZE]);
+
 /* What came of one job, for the producer's ears. */
 struct receipt {
         enum push_result result;
         char id[129];
-        char error[256]; /* with -EINVAL: what was found and what is allowed */
+        char error[INTAKE_ERROR_SIZE]; /* with -EINVAL: what was found and what is allowed */
 };
 
 /* Pushes a job; `source` goes with it into reports. Suspends while the store is full.
