@@ -158,7 +158,8 @@ static void request_resume(struct http_request *rq)
                 return;
         rq->suspended = false;
         look_at(rq->connection, rq->connection->left);
-        MHD_resume_connection(rq->mhd);
+        MHD_resume_connection(rq->mhd); /* which tells its descriptor only if it has threads */
+        pen_event_set(rq->connection->service->due);
 }
 
 /* --- the task's side ---------------------------------------------------------------------------- */

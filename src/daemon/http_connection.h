@@ -18,7 +18,8 @@ struct http_service {
         int epoll_fd;
         struct pen_group *group;  /* while it runs: those who accept, and the requests */
         struct heap deadlines;    /* of connections: when each is to be looked at */
-        struct pen_event *turned; /* pulsed: connections may have gone */
+        struct pen_event *due;    /* libmicrohttpd has something to do */
+        struct pen_event *turned; /* pulsed: it has done so, and connections may have gone */
 };
 
 struct connection {

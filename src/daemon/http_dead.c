@@ -2,13 +2,13 @@
 #include <daemon/http_call.h>
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 #include <base/parse.h>
 #include <penstock/loop.h>
 
 #define LETTERS_AT_ONCE 8 /* their payloads are in memory together */
+#define PLACE_SIZE sizeof(((struct dead_letter *)0)->place)
 #define LIMIT_DEFAULT 100
 #define LIMIT_MAX 1000
 #define ANSWER_MAX ((size_t)16 << 20) /* begun letters are written to their end */
@@ -75,7 +75,7 @@ static int write_letter(struct buffer *to, const struct dead_letter *letter)
 struct listing {
         struct store_queue *store;
         struct buffer *body;
-        char after[sizeof(((struct dead_letter *)0)->place)];
+        char after[PLACE_SIZE];
         size_t n, limit;
 };
 
@@ -92,7 +92,7 @@ static ssize_t write_some(struct listing *l)
                         r = buffer_append(l->body, ",", 1);
                 if (r == 0)
                         r = write_letter(l->body, &letters[i]);
-                snprintf(l->after, sizeof(l->after), "%s", letters[i].place);
+                memcpy(l->after, letters[i].place, sizeof(l->after));
         }
         deinit_letters(letters, n);
         return r < 0 ? r : n;
@@ -162,7 +162,7 @@ int http_list_dead(struct api_call *call)
 struct retry {
         struct store_queue *store;
         bool all;
-        char place[sizeof(((struct dead_letter *)0)->place)]; /* the one, or after which to begin */
+        char place[PLACE_SIZE]; /* the one, or after which to begin */
         uint64_t retried, kept;
         struct buffer reasons;
 };
@@ -212,7 +212,7 @@ static ssize_t retry_some(struct retry *retry, uint64_t max)
                 if (r == -ENOENT)
                         r = 0;
                 if (r == 0)
-                        snprintf(retry->place, sizeof(retry->place), "%s", letters[i].place);
+                        memcpy(retry->place, letters[i].place, sizeof(retry->place));
         }
         deinit_letters(letters, n);
         return r < 0 ? r : n;

@@ -70,6 +70,7 @@ static int mhd_add(void *arg)
 
         /* It closes the descriptor if it fails. */
         (void)MHD_add_connection(add->service->mhd, add->fd, &unnamed, sizeof(unnamed));
+        pen_event_set(add->service->due);
         return 0;
 }
 
@@ -129,6 +130,21 @@ static int spawn_acceptors(struct http_service *s)
         return r;
 }
 
+static int watch_sockets(void *arg)
+{
+        struct http_service *s = arg;
+        int r;
+
+        do {
+                r = pen_fd_wait(s->epoll_fd, PEN_READABLE);
+                if (r < 0)
+                        return r;
+                pen_event_set(s->due);
+                r = pen_event_wait(s->turned);
+        } while (r == 0);
+        return r;
+}
+
 /* Until libmicrohttpd has something to do, or a connection is due. One that comes meanwhile is not due before a
  * whole step from now. */
 static int wait_for_work(struct http_service *s)
@@ -144,7 +160,7 @@ static int wait_for_work(struct http_service *s)
         if (first)
                 usec = MIN(usec, first->key > pen_now() ? first->key - pen_now() : 0);
         pen_timeout_begin(&scope, usec);
-        r = pen_fd_wait(s->epoll_fd, PEN_READABLE);
+        r = pen_event_wait(s->due);
         r = pen_timeout_end(&scope, r);
         return r == -ETIME ? 0 : r;
 }
@@ -153,7 +169,10 @@ static int serve(struct http_service *s)
 {
         int r = spawn_acceptors(s);
 
-        while (r >= 0) {
+        if (r == 0)
+                r = pen_group_spawn(s->group, "http sockets", watch_sockets, s);
+        while (r == 0) {
+                pen_event_clear(s->due);
                 r = pen_on_thread_stack(mhd_turn, s);
                 if (r < 0)
                         break;
@@ -196,6 +215,8 @@ static int service_open(struct http_service *s, char **ret_error)
                 return -ENOMEM;
         r = heap_reserve(&s->deadlines, o->connections_max);
         if (r == 0)
+                r = pen_event_create(&s->due);
+        if (r == 0)
                 r = pen_event_create(&s->turned);
         if (r == 0)
                 r = pen_on_thread_stack(mhd_start, s);
@@ -232,6 +253,7 @@ void http_service_free(struct http_service *s)
         for (size_t i = 0; s->listeners && i < s->options.n_listen; i++)
                 pen_listener_free(s->listeners[i]);
         free(s->listeners);
+        pen_event_free(s->due);
         pen_event_free(s->turned);
         heap_deinit(&s->deadlines);
         free(s);
