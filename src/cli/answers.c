@@ -306,47 +306,60 @@ int answers_read_retry(struct bytes body, uint64_t *ret_retried, uint64_t *ret_k
 
 /* --- pushes ------------------------------------------------------------------------------------- */
 
-static int read_result(const struct member *member, enum push_result *to)
-{
-        static const char *const names[] = {
-                [PUSH_PENDING] = "",          [PUSH_STORED] = "stored", [PUSH_EXISTS] = "exists",
-                [PUSH_CONFLICT] = "conflict", [PUSH_FULL] = "full",
-        };
-        char name[16] = "";
-        int r = read_text(member, name, sizeof(name));
-
-        for (size_t i = 0; i < ARRAY_SIZE(names); i++)
-                if (!strcmp(name, names[i]))
-                        *to = (enum push_result)i;
-        return r;
-}
+struct push_words {
+        char status[16], id[129];
+        char *error;
+};
 
 static int take_push(void *to, const struct member *member)
 {
-        struct push_answer *a = to;
+        struct push_words *w = to;
 
-        if (is(member, "line"))
-                return read_number(member, &a->line);
-        if (is(member, "id"))
-                return read_text(member, a->id, sizeof(a->id));
         if (is(member, "status"))
-                return read_result(member, &a->result);
+                return read_text(member, w->status, sizeof(w->status));
+        if (is(member, "id"))
+                return read_text(member, w->id, sizeof(w->id));
         if (is(member, "error"))
-                return read_bytes(member, &a->error, NULL);
+                return read_bytes(member, &w->error, NULL);
         return 0;
+}
+
+/* A status that is none of these refuses the job for what it is. */
+static const struct {
+        const char *name;
+        enum push_result result;
+} statuses[] = {
+        { "stored", PUSH_STORED }, { "exists", PUSH_EXISTS }, { "conflict", PUSH_CONFLICT },
+        { "full", PUSH_FULL },     { "too_many", PUSH_FULL }, { "unavailable", PUSH_PENDING },
+};
+
+static int judge_push(struct push_words *words, struct push_answer *answer)
+{
+        for (size_t i = 0; i < ARRAY_SIZE(statuses); i++)
+                if (!strcmp(words->status, statuses[i].name)) {
+                        answer->result = statuses[i].result;
+                        answer->unavailable = statuses[i].result == PUSH_PENDING;
+                        return 0;
+                }
+        if (!words->error && words->status[0])
+                words->error = strdup(words->status);
+        answer->refusal = TAKE(words->error);
+        return answer->refusal ? 0 : -EPROTO;
 }
 
 int answers_read_push(struct bytes line, struct push_answer *ret_answer)
 {
-        struct push_answer answer = { 0 };
-        int r = read_object(line, take_push, &answer);
+        struct push_answer answer = { .result = PUSH_PENDING };
+        struct push_words words = { .error = NULL };
+        int r = read_object(line, take_push, &words);
 
-        if (r == 0 && answer.result == PUSH_PENDING && !answer.error)
-                r = -EPROTO;
-        if (r < 0)
-                free(answer.error);
-        else
+        if (r == 0)
+                r = judge_push(&words, &answer);
+        if (r == 0) {
+                memcpy(answer.id, words.id, sizeof(words.id));
                 *ret_answer = answer;
+        }
+        free(words.error);
         return r;
 }
 

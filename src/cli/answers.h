@@ -13,12 +13,12 @@ ssize_t answers_read_states(struct bytes body, struct queue_state **ret_states);
 /* {"letters":[…]}: up to `max`. */
 ssize_t answers_read_letters(struct bytes body, struct dead_letter *ret_letters, size_t max);
 
-/* One line of the answer to a push: {"line", "id", "status"}, or {"line", "error"} in place of the two. */
+/* One line of the answer to a push: {"line", "status", "id", "error"}. */
 struct push_answer {
-        uint64_t line; /* 0: it is not told */
-        enum push_result result;
+        enum push_result result; /* PUSH_PENDING: neither stored nor told by the others, because */
+        bool unavailable;        /* the store was away: it may be stored or not; or */
+        char *refusal;           /* it is no job that can be taken; malloc'ed, else NULL */
         char id[129];
-        char *error; /* malloc'ed; NULL: none */
 };
 int answers_read_push(struct bytes line, struct push_answer *ret_answer);
 

@@ -12,8 +12,9 @@
 
 #define REQUEST_TIMEOUT (30 * PEN_SEC)
 #define ANSWER_MAX ((size_t)128 << 20) /* dead letters with their payloads */
-#define ROOM_TIMEOUT 5  /* seconds that the daemon waits for room before it answers */
-#define JOIN_TIMEOUT 20 /* and for the join */
+#define LINES "application/x-ndjson"
+#define WAIT "?wait=5s" /* for room */
+#define JOIN_TIMEOUT 20 /* seconds that the daemon waits before it answers */
 
 struct client_http {
         struct client client;
@@ -93,7 +94,8 @@ static int judge(struct client *c, const struct pen_http_response *response)
                            detail[0] ? ": " : "", detail);
 }
 
-static int send_call(struct client *c, const struct call *call, struct pen_http_response *response)
+/* Whatever the status is. */
+static int exchange(struct client *c, const struct call *call, struct pen_http_response *response)
 {
         PEN_CLEANUP(freep) char *url = NULL;
         char type[64], error[256];
@@ -125,8 +127,13 @@ static int send_call(struct client *c, const struct call *call, struct pen_http_
                                   .max_body = ANSWER_MAX,
                           },
                           response, error);
-        if (r < 0 && r != -ECANCELED && r != -ENOMEM)
-                return tell_unreachable(c, r, error);
+        return r < 0 && r != -ECANCELED && r != -ENOMEM ? tell_unreachable(c, r, error) : r;
+}
+
+static int send_call(struct client *c, const struct call *call, struct pen_http_response *response)
+{
+        int r = exchange(c, call, response);
+
         return r < 0 ? r : judge(c, response);
 }
 
@@ -173,9 +180,10 @@ static void take_answer(struct push *push, char **refusal, struct push_answer *a
         struct job *job = push->job;
 
         push->result = answer->result;
-        *refusal = TAKE(answer->error);
+        *refusal = TAKE(answer->refusal);
         if (!job->fields.id && answer->id[0]) {
-                snprintf(job->made_id, sizeof(job->made_id), "%s", answer->id);
+                snprintf(job->made_id, sizeof(job->made_id), "%.*s", (int)sizeof(job->made_id) - 1,
+                         answer->id);
                 job->fields.id = job->made_id;
         }
 }
@@ -185,6 +193,7 @@ static int take_answers(struct client *c, struct bytes body, struct push *pushes
                         size_t n)
 {
         const char *line = body.data, *end = body.data + body.size;
+        bool unavailable = false;
 
         for (size_t i = 0; i < n; i++) {
                 const char *newline = line < end ? memchr(line, '\n', (size_t)(end - line)) : NULL;
@@ -199,50 +208,84 @@ static int take_answers(struct client *c, struct bytes body, struct push *pushes
                 if (r < 0)
                         return broken_answer(c, r);
                 take_answer(&pushes[i], &refusals[i], &answer);
+                unavailable |= answer.unavailable;
                 line = newline + 1;
         }
-        return 0;
+        return unavailable ? client_fail(c, -EHOSTUNREACH, "the daemon's store does not answer")
+                           : 0;
 }
 
-/* Answers whether there are some for which there was no room. */
-static int push_round(struct client *c, const char *path, struct push *pushes, char **refusals,
-                      size_t n)
+static bool has_lines(const struct pen_http_response *response)
 {
-        PEN_CLEANUP(buffer_deinit) struct buffer lines = { 0 };
+        char type[64];
+
+        return pen_http_response_header(response, "Content-Type", type, sizeof(type)) > 0 &&
+               !strncmp(type, LINES, strlen(LINES));
+}
+
+static int send_lines(struct client *c, const char *path, struct bytes lines, struct push *pushes,
+                      char **refusals, size_t n)
+{
         RESPONSE(response);
-        int r = write_lines(&lines, pushes, refusals, n);
+        int r = exchange(c,
+                         &(struct call){
+                                 .method = "POST",
+                                 .path = path,
+                                 .type = LINES,
+                                 .body = lines,
+                                 .once = true,
+                         },
+                         &response);
 
         if (r < 0)
                 return r;
-        r = send_call(c,
-                      &(struct call){
-                              .method = "POST",
-                              .path = path,
-                              .type = "application/x-ndjson",
-                              .body = { buffer_data(&lines), buffer_size(&lines) },
-                              .once = true,
-                      },
-                      &response);
-        if (r == 0)
-                r = take_answers(c, body_of(&response), pushes, refusals, n);
-        if (r < 0)
-                return r;
+        if (has_lines(&response)) /* each has its own status */
+                return take_answers(c, body_of(&response), pushes, refusals, n);
+        r = judge(c, &response);
+        return r < 0 ? r : broken_answer(c, -EPROTO);
+}
+
+/* Once, all that are open. 1: for some there was no room. */
+static int push_round(struct client *c, const char *queue, bool wait, struct push *pushes,
+                      char **refusals, size_t n)
+{
+        PEN_CLEANUP(buffer_deinit) struct buffer lines = { 0 };
+        char path[160];
+        int r = write_lines(&lines, pushes, refusals, n);
+
+        snprintf(path, sizeof(path), "/v1/queues/%s/jobs%s", queue, wait ? WAIT : "");
+        if (r == 0 && buffer_size(&lines) > 0)
+                r = send_lines(c, path, (struct bytes){ buffer_data(&lines), buffer_size(&lines) },
+                               pushes, refusals, n);
         for (size_t i = 0; i < n && r == 0; i++)
                 r = pushes[i].result == PUSH_FULL;
+        return r;
+}
+
+/* The first of those that found no room waits for it, so that a request never lasts long. */
+static int wait_for_room(struct client *c, const char *queue, struct push *pushes, char **refusals)
+{
+        size_t first = 0;
+        int r;
+
+        while (!is_open(&pushes[first], refusals[first]))
+                first++;
+        do {
+                r = push_round(c, queue, true, &pushes[first], &refusals[first], 1);
+        } while (r > 0);
         return r;
 }
 
 static int client_http_push(struct client *c, const char *queue, struct push *pushes,
                             char **refusals, size_t n, bool wait)
 {
-        char path[160];
         int r;
 
-        snprintf(path, sizeof(path), wait ? "/v1/queues/%s/jobs?wait=%ds" : "/v1/queues/%s/jobs",
-                 queue, ROOM_TIMEOUT);
-        do {
-                r = push_round(c, path, pushes, refusals, n);
-        } while (r > 0 && wait);
+        while ((r = push_round(c, queue, false, pushes, refusals, n)) > 0 && wait) {
+                r = wait_for_room(c, queue, pushes, refusals);
+                if (r < 0)
+                        break;
+        }
         return MIN(r, 0);
 }
 

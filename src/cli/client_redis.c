@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <base/log.h>
 #include <penstock/group.h>
 #include <penstock/loop.h>
 #include <penstock/task.h>
@@ -16,6 +17,7 @@
 #include <store/redis/store.h>
 
 #define PATIENCE (5 * PEN_SEC)
+#define SHORT_TIMEOUT (10 * PEN_SEC) /* of what Redis does at once */
 #define LOOK_EVERY (200 * PEN_MSEC)
 
 struct open_queue {
@@ -76,6 +78,23 @@ static struct store_queue *find_queue(struct client_redis *c, const char *name)
         return q->queue;
 }
 
+/* What the store's verbs answer, in our words. */
+static ssize_t explain(struct client_redis *c, ssize_t r)
+{
+        const char *trouble = redis_store_trouble(c->store);
+
+        switch (r) {
+        case -ECONNRESET:
+                return client_fail(&c->client, -EHOSTUNREACH, "the connection to Redis broke%s%s",
+                                   trouble[0] ? ": " : "", trouble);
+        case -ETIME:
+                return client_fail(&c->client, -EHOSTUNREACH, "Redis did not do it within %us%s%s",
+                                   (unsigned)(SHORT_TIMEOUT / PEN_SEC), trouble[0] ? ": " : "",
+                                   trouble);
+        }
+        return r;
+}
+
 /* --- the verbs ---------------------------------------------------------------------------------- */
 
 static int client_redis_push(struct client *c, const char *queue, struct push *pushes,
@@ -84,15 +103,19 @@ static int client_redis_push(struct client *c, const char *queue, struct push *p
         struct store_queue *q = find_queue(of(c), queue);
 
         (void)refusals;
-        return q ? store_push(q, pushes, n, wait) : -ENOMEM;
+        return q ? (int)explain(of(c), store_push(q, pushes, n, wait)) : -ENOMEM;
 }
 
 static int count(struct client_redis *c, const char *name, struct queue_state *state)
 {
         struct store_queue *q = find_queue(c, name);
+        struct pen_timeout scope;
 
+        if (!q)
+                return -ENOMEM;
         snprintf(state->name, sizeof(state->name), "%s", name);
-        return q ? store_count(q, &state->counts) : -ENOMEM;
+        pen_timeout_begin(&scope, SHORT_TIMEOUT);
+        return (int)explain(c, pen_timeout_end(&scope, store_count(q, &state->counts)));
 }
 
 static ssize_t count_all(struct client_redis *c, const char *const *names, size_t n,
@@ -136,6 +159,7 @@ static int insist_on_use(struct client_redis *c, const struct queue_state *state
 static ssize_t client_redis_status(struct client *c, const char *queue,
                                    struct queue_state **ret_states)
 {
+        PEN_CLEANUP(freep) struct queue_state *states = NULL;
         PEN_CLEANUP(freep) const char **names = NULL;
         ssize_t n;
         int r;
@@ -144,34 +168,45 @@ static ssize_t client_redis_status(struct client *c, const char *queue,
                 n = redis_store_queues(of(c)->store, &names);
                 return n < 0 ? n : count_all(of(c), names, (size_t)n, ret_states);
         }
-        n = count_all(of(c), &queue, 1, ret_states);
-        r = n < 0 ? (int)n : insist_on_use(of(c), *ret_states);
-        if (r < 0 && n > 0)
-                free(*ret_states);
-        return r < 0 ? r : n;
+        n = count_all(of(c), &queue, 1, &states);
+        r = n < 0 ? (int)n : insist_on_use(of(c), states);
+        if (r < 0)
+                return r;
+        *ret_states = TAKE(states);
+        return n;
 }
 
 static int client_redis_join(struct client *c, const char *queue)
 {
         struct store_queue *q = find_queue(of(c), queue);
 
-        return q ? store_join(q) : -ENOMEM;
+        return q ? (int)explain(of(c), store_join(q)) : -ENOMEM;
 }
 
 static ssize_t client_redis_dead_list(struct client *c, const char *queue, const char *after,
                                       struct dead_letter *ret_letters, size_t max)
 {
         struct store_queue *q = find_queue(of(c), queue);
-        ssize_t n = q ? store_dead_list(q, after, ret_letters, max) : -ENOMEM;
+        struct pen_timeout scope;
+        ssize_t n;
 
-        return n == -EINVAL ? client_fail(c, -EINVAL, "%s is no place of a letter", after) : n;
+        if (!q)
+                return -ENOMEM;
+        pen_timeout_begin(&scope, SHORT_TIMEOUT);
+        n = pen_timeout_end(&scope, (int)store_dead_list(q, after, ret_letters, max));
+        return n == -EINVAL ? client_fail(c, -EINVAL, "%s is no place of a letter", after)
+                            : explain(of(c), n);
 }
 
 static int client_redis_dead_retry(struct client *c, const char *queue, const char *place)
 {
         struct store_queue *q = find_queue(of(c), queue);
+        struct pen_timeout scope;
 
-        return q ? store_dead_retry(q, place) : -ENOMEM;
+        if (!q)
+                return -ENOMEM;
+        pen_timeout_begin(&scope, SHORT_TIMEOUT);
+        return (int)explain(of(c), pen_timeout_end(&scope, store_dead_retry(q, place)));
 }
 
 /* --- its life ----------------------------------------------------------------------------------- */
@@ -215,6 +250,17 @@ static int wait_up(void *arg)
         return redis_store_wait_up(arg);
 }
 
+/* What a Redis that is not there has to say is told once, by us; what it says later is the log's. */
+static int connect_quietly(struct client_redis *c)
+{
+        int r;
+
+        log_set_level((enum log_level)(LOG_ERROR + 1));
+        r = pen_within(PATIENCE, wait_up, c->store);
+        log_set_level(LOG_ERROR);
+        return r;
+}
+
 static int start(struct client_redis *c, char *error, size_t size)
 {
         const char *trouble;
@@ -224,7 +270,7 @@ static int start(struct client_redis *c, char *error, size_t size)
         if (r == 0)
                 r = pen_group_spawn(c->group, "redis", redis_store_run, c->store);
         if (r == 0)
-                r = pen_within(PATIENCE, wait_up, c->store);
+                r = connect_quietly(c);
         if (r == -ETIME) {
                 trouble = redis_store_trouble(c->store);
                 snprintf(error, size, "Redis does not answer: %s",

@@ -9,28 +9,46 @@
 #include <cli/cli.h>
 
 #define ROWS_MAX 32
-#define HELP_COLUMN 22
+#define HELP_COLUMN_MIN 22
+#define NAME_MAX_SIZE 64
 #define HELP_LETTER 'h'
 
 /* --- help --------------------------------------------------------------------------------------- */
 
-static void print_row(const struct option_row *row)
+/* What stands left of the help. */
+static void name_row(const struct option_row *row, char *to, size_t size)
 {
-        char left[64], letter[8] = "    ";
-        const char *line = row->help;
-        size_t size;
+        char letter[8] = "    ";
 
         if (row->letter)
                 snprintf(letter, sizeof(letter), "-%c, ", row->letter);
-        snprintf(left, sizeof(left), "  %s--%s%s%s", letter, row->name, row->value ? " " : "",
+        snprintf(to, size, "  %s--%s%s%s", letter, row->name, row->value ? " " : "",
                  row->value ? row->value : "");
-        if (strlen(left) + 2 > HELP_COLUMN) {
-                puts(left);
-                left[0] = '\0';
+}
+
+static size_t help_column(const struct option_table *table)
+{
+        size_t column = HELP_COLUMN_MIN;
+        char left[NAME_MAX_SIZE];
+
+        for (size_t i = 0; i < table->n_rows; i++) {
+                name_row(&table->rows[i], left, sizeof(left));
+                if (table->rows[i].help)
+                        column = MAX(column, strlen(left) + 2);
         }
+        return column;
+}
+
+static void print_row(const struct option_row *row, size_t column)
+{
+        const char *line = row->help;
+        char left[NAME_MAX_SIZE];
+        size_t size;
+
+        name_row(row, left, sizeof(left));
         for (; *line; line += size + (line[size] == '\n'), left[0] = '\0') {
                 size = strcspn(line, "\n");
-                printf("%-*s%.*s\n", HELP_COLUMN, left, (int)size, line);
+                printf("%-*s%.*s\n", (int)column, left, (int)size, line);
         }
 }
 
@@ -39,12 +57,13 @@ void options_print_help(const struct option_table *table)
         static const struct option_row help = { .name = "help",
                                                 .letter = HELP_LETTER,
                                                 .help = "this" };
+        size_t column = help_column(table);
 
         fputs(table->head, stdout);
         for (size_t i = 0; i < table->n_rows; i++)
                 if (table->rows[i].help)
-                        print_row(&table->rows[i]);
-        print_row(&help);
+                        print_row(&table->rows[i], column);
+        print_row(&help, column);
         if (table->tail)
                 fputs(table->tail, stdout);
 }

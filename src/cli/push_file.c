@@ -36,8 +36,8 @@ struct file_push {
         struct progress progress;
         struct push_counts counts;
         uint64_t told;
-        uint64_t
-                first_open; /* the first line without an acknowledgement, once pushing has failed */
+        int unread;          /* why the file could not be read to its end; 0: it was */
+        uint64_t first_open; /* after a failure: the first line that was not acknowledged */
         pen_usec began;
 };
 
