@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <base/clock.h>
 #include <base/parse.h>
 #include <cli/cli.h>
 #include <penstock/loop.h>
@@ -50,51 +49,58 @@ int client_tell(struct client *client, const char *verb, int r)
 
 /* --- what can be pushed ------------------------------------------------------------------------- */
 
-int client_check_queue(const struct client *client, const char *queue, char error[256])
+int client_check_queue(const struct client *client, const char *queue,
+                       char error[INTAKE_ERROR_SIZE])
 {
         const struct config *config = client->location->config;
 
         if (!parse_is_name(queue, strlen(queue)))
-                snprintf(error, 256,
+                snprintf(error, INTAKE_ERROR_SIZE,
                          "%.80s is not the name of a queue: 1 to 64 of A-Z a-z 0-9 _ . -", queue);
         else if (config && !config_queue(config, queue))
-                snprintf(error, 256, "%s has no queue %s", config->path, queue);
+                snprintf(error, INTAKE_ERROR_SIZE, "%s has no queue %s", config->path, queue);
         else
                 return 0;
         return -EINVAL;
 }
 
-static bool has_type(const struct config_queue *queue, const char *type)
+static bool takes_type(const struct config_queue *queue, const char *type)
 {
         for (size_t i = 0; i < queue->n_types; i++)
-                if (!strcmp(queue->types[i].type, type))
+                if (type && !strcmp(queue->types[i].type, type))
                         return true;
-        return queue->n_types == 0;
+        return type ? queue->n_types == 0 : queue->handler != NULL;
 }
 
-/* As the daemon's intake does, to which a job that is pushed through Redis does not come. */
-int client_check(const struct client *client, const char *queue, const struct job_fields *fields,
-                 char error[256])
+static struct intake intake_of(const struct client *client)
+{
+        const struct config *config = client->location->config;
+
+        if (!client->location->redis) /* the daemon's own looks at it */
+                return (struct intake){ .payload_max = SIZE_MAX, .delay_max = PEN_FOREVER };
+        if (!config)
+                return (struct intake){ .payload_max = PAYLOAD_MAX };
+        return (struct intake){
+                .payload_max = (size_t)config->limits.payload,
+                .delay_max = config->limits.delay,
+        };
+}
+
+int client_make_job(const struct client *client, const char *queue, const struct job_fields *fields,
+                    uint64_t source, struct job **ret_job, char error[INTAKE_ERROR_SIZE])
 {
         const struct config *config = client->location->config;
         const struct config_queue *q = config ? config_queue(config, queue) : NULL;
-        uint64_t payload_max = config ? config->limits.payload : PAYLOAD_MAX;
-        pen_usec delay_max = config ? config->limits.delay : JOB_DELAY_MAX;
+        struct intake intake = intake_of(client);
+        int r;
 
-        if (!client->location->redis)
-                return 0; /* the daemon knows better */
-        if (fields->payload.size > payload_max)
-                snprintf(error, 256, "payload of %zu bytes; at most %llu are allowed",
-                         fields->payload.size, (unsigned long long)payload_max);
-        else if (fields->delay > delay_max ||
-                 fields->run_at > clock_wall_ms() + delay_max / PEN_MSEC)
-                snprintf(error, 256, "the start is further ahead than the %llus that are allowed",
-                         (unsigned long long)(delay_max / PEN_SEC));
-        else if (q && fields->type && !has_type(q, fields->type))
-                snprintf(error, 256, "type: queue %s has no handler for %s", queue, fields->type);
-        else
-                return 0;
-        return -EINVAL;
+        if (q && !takes_type(q, fields->type)) {
+                snprintf(error, INTAKE_ERROR_SIZE, "type: queue %s has no handler for %s", queue,
+                         fields->type ? fields->type : "jobs without one");
+                return -EINVAL;
+        }
+        r = intake_make(&intake, fields, source, ret_job, error);
+        return r == -EMSGSIZE ? -EINVAL : r;
 }
 
 /* --- a verb's life ------------------------------------------------------------------------------ */

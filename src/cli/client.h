@@ -13,6 +13,7 @@
 #pragma once
 
 #include <cli/place.h>
+#include <flow/intake.h>
 #include <store/store.h>
 
 struct client;
@@ -71,12 +72,14 @@ int client_run(const struct place *place, const char *verb,
 /* Tells the error of a call, and answers the exit code. */
 int client_tell(struct client *client, const char *verb, int r);
 
-/* Whether the job can be pushed to that queue, as far as we can know: 0, or -EINVAL and why. */
-int client_check(const struct client *client, const char *queue, const struct job_fields *fields,
-                 char error[256]);
+/* Makes a job for that queue. What we can know about it is checked here where the daemon's intake will not
+ * see it; else by that. -EINVAL: `error` says what is wrong.  -ENOMEM. */
+int client_make_job(const struct client *client, const char *queue, const struct job_fields *fields,
+                    uint64_t source, struct job **ret_job, char error[INTAKE_ERROR_SIZE]);
 
-/* The same of the queue: a name, and a queue of the configuration, if we have that. */
-int client_check_queue(const struct client *client, const char *queue, char error[256]);
+/* -EINVAL: it is no name, or no queue of the configuration that we have. */
+int client_check_queue(const struct client *client, const char *queue,
+                       char error[INTAKE_ERROR_SIZE]);
 
 /* Keeps the words for client_tell and answers `r`. */
 int client_fail(struct client *client, int r, const char *format, ...)

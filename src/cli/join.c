@@ -40,7 +40,7 @@ static const struct option_table table = {
 static int look_at(struct client *client, const char *queue, uint64_t *ret_dead)
 {
         PEN_CLEANUP(freep) struct queue_state *state = NULL;
-        char error[256];
+        char error[INTAKE_ERROR_SIZE];
         ssize_t n;
 
         if (client_check_queue(client, queue, error) < 0)

@@ -101,15 +101,14 @@ static int single_main(struct client *client, void *arg)
         PEN_CLEANUP(freep) char *refusal = NULL;
         struct push_counts counts = { 0 };
         struct push push;
-        char error[256];
+        char error[INTAKE_ERROR_SIZE];
         int r;
 
-        if (client_check_queue(client, s->options->queue, error) < 0 ||
-            client_check(client, s->options->queue, &s->fields, error) < 0)
-                return client_fail(client, -EINVAL, "%s", error);
-        r = job_create(&s->fields, &job);
+        r = client_check_queue(client, s->options->queue, error);
+        if (r == 0)
+                r = client_make_job(client, s->options->queue, &s->fields, 0, &job, error);
         if (r < 0)
-                return r;
+                return r == -EINVAL ? client_fail(client, r, "%s", error) : r;
         push = (struct push){ .job = job };
         r = client->class->push(client, s->options->queue, &push, &refusal, 1,
                                 !s->options->no_wait);

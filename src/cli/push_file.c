@@ -163,41 +163,37 @@ static int send_batch(struct file_push *f)
         return r;
 }
 
-static int add_job(struct file_push *f, const struct job_fields *fields)
+static int add_job(struct file_push *f, struct job *job)
 {
         struct batch *batch = f->batch;
-        struct job *job;
-        int r = job_create(fields, &job);
 
-        if (r < 0)
-                return r;
         if (!batch)
                 batch = f->batch = calloc(1, sizeof(*batch));
-        if (!batch) {
-                job_unref(job);
+        if (!batch)
                 return -ENOMEM;
-        }
-        job->source = f->lines.number;
-        batch->pushes[batch->n++].job = job;
+        batch->pushes[batch->n++].job = job_ref(job);
         batch->bytes += job_size(job);
         return batch->n == BATCH_JOBS || batch->bytes >= BATCH_BYTES ? send_batch(f) : 0;
 }
 
 static int take_line(struct file_push *f, struct bytes line)
 {
+        PEN_CLEANUP(job_unrefp) struct job *job = NULL;
+        char text[INTAKE_ERROR_SIZE];
         struct job_fields fields;
         struct json_error error;
-        char text[sizeof(error.text) + 64];
         int r = json_to_job(line.data, line.size, &f->scratch, &fields, &error);
 
         if (r == -EINVAL)
                 snprintf(text, sizeof(text), "column %zu: %s", error.offset + 1, error.text);
         if (r == 0)
-                r = client_check(f->client, f->options->queue, &fields, text);
-        if (r != -EINVAL)
-                return r < 0 ? r : add_job(f, &fields);
-        refuse_line(f, f->lines.number, text);
-        return 0;
+                r = client_make_job(f->client, f->options->queue, &fields, f->lines.number, &job,
+                                    text);
+        if (r == 0)
+                return add_job(f, job);
+        if (r == -EINVAL)
+                refuse_line(f, f->lines.number, text);
+        return r == -EINVAL ? 0 : r;
 }
 
 static int read_lines(struct file_push *f)
@@ -324,7 +320,7 @@ static int file_main(struct client *client, void *arg)
 {
         PEN_CLEANUP(pen_group_freep) struct pen_group *beside = NULL;
         struct file_push *f = arg;
-        char error[256];
+        char error[INTAKE_ERROR_SIZE];
         int r, flushed;
 
         f->client = client;
