@@ -172,7 +172,7 @@ struct letter {
         struct dead_letter made;
         char *id, *type, *payload;
         size_t payload_size;
-        uint64_t attempts;
+        uint64_t attempts, crashes;
 };
 
 static void letter_deinit(struct letter *letter)
@@ -222,6 +222,8 @@ static int take_letter(void *to, const struct member *member)
                 return read_number(member, &l->made.failed_at);
         if (is(member, "attempts"))
                 return read_number(member, &l->attempts);
+        if (is(member, "crashes"))
+                return read_number(member, &l->crashes);
         if (is(member, "error"))
                 return read_bytes(member, &l->made.error, NULL);
         if (is(member, "daemon"))
@@ -254,6 +256,7 @@ static int read_letter(struct bytes object, struct dead_letter *ret_letter)
         if (r < 0)
                 return r;
         l.made.job->attempts = (unsigned)l.attempts;
+        l.made.job->crashes = (unsigned)l.crashes;
         *ret_letter = l.made;
         l.made = (struct dead_letter){ 0 };
         return 0;
