@@ -262,7 +262,7 @@ static int create_rooms(struct run *run)
                         &(struct supervisor_options){
                                 .queue_name = QUEUE,
                                 .store = run->store,
-                                .handler = run->handler,
+                                .route = { .handler = run->handler },
                                 .concurrency = o->concurrency,
                                 .maxsize = MAX(o->concurrency, (size_t)MAXSIZE_MIN),
                                 .rate = o->rate,
@@ -351,8 +351,8 @@ static int run_main(void *arg)
         r = work(run);
         progress_end(&run->progress);
         ignore_further_interrupts();
-        store_count(run->store, &counts);
-        run->left = counts.ready + counts.delayed;
+        if (store_count(run->store, &counts) == 0) /* in our memory: it always does */
+                run->left = counts.ready + counts.delayed;
         if (run->results.error < 0)
                 fprintf(stderr, "penstock run: %s: %s\n", run->results.name,
                         strerror(-run->results.error));

@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include <flow/settler.h>
+#include <penstock/loop.h>
 
 #define BATCH 128
 
@@ -42,8 +43,10 @@ int fetcher_run(void *arg)
                         inflight_give(f->inflight, flights[i]);
                 if (fetched < 0)
                         return (int)fetched;
-                for (ssize_t i = 0; i < fetched; i++)
+                for (ssize_t i = 0; i < fetched; i++) {
                         flights[i]->job = jobs[i];
+                        flights[i]->fetched = pen_now();
+                }
                 r = put_all(f, flights, (size_t)fetched);
                 if (r < 0)
                         return r;

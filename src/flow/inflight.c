@@ -73,8 +73,8 @@ void inflight_give(struct inflight *t, struct flight *flight)
 {
         job_unref(TAKE(flight->job));
         report_deinit(&flight->report);
-        flight->queued = false;
-        flight->started = flight->ended = 0;
+        flight->queued = flight->stale = false;
+        flight->fetched = flight->started = flight->ended = 0;
         inflight_move(t, flight, FLIGHT_FREE);
         /* To the front: a flight that was used a moment ago is still in the cache. */
         list_prepend(&t->free, &flight->link);

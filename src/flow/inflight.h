@@ -24,8 +24,9 @@ struct flight {
         struct list link; /* among the free, or in the settler */
         enum flight_state state;
         bool queued; /* task_done is due for it */
+        bool stale;  /* the job was another's by then: the store did not take the result */
         struct job *job;
-        pen_usec started, ended; /* the loop's time */
+        pen_usec fetched, started, ended; /* the loop's time; 0: it was not */
         struct report report;
         struct verdict verdict;
 };

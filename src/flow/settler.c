@@ -68,12 +68,18 @@ static int settle_batch(struct settler *s)
                 flight->verdict = retry_judge(s->options.retry, flight->job, flight->report.outcome,
                                               flight->report.retry_after, &s->random);
                 flights[n] = flight;
-                settlements[n] = (struct settlement){ flight->job, flight->verdict };
+                settlements[n] = (struct settlement){
+                        .job = flight->job,
+                        .verdict = flight->verdict,
+                        .outcome = flight->report.outcome,
+                        .error = flight->report.error,
+                };
         }
         r = store_settle(s->options.store, settlements, n);
         if (r < 0)
                 return r;
         for (size_t i = 0; i < n; i++) {
+                flights[i]->stale = settlements[i].stale;
                 s->options.observer->settled(s->options.observer->data, flights[i]);
                 if (flights[i]->queued) /* once for each that was put: cannot fail */
                         (void)pen_queue_task_done(s->options.queue);

@@ -5,6 +5,7 @@
 
 #include <flow/consumer.h>
 #include <flow/fetcher.h>
+#include <flow/leases.h>
 #include <flow/scheduler.h>
 #include <penstock/group.h>
 #include <penstock/task.h>
@@ -13,15 +14,75 @@
 struct supervisor {
         struct supervisor_options options;
         struct inflight *inflight;
-        struct pen_queue *queue;
+        struct pen_queue *queue, *suspects;
         struct settler *settler;
         struct limits limits;
+        struct share_member share;
         struct fetcher fetcher;
-        struct consumer consumer;
+        struct consumer consumer, suspect_consumer;
+        struct leases leases;
 
         /* They end in this order. */
-        struct pen_group *feeding, *consuming, *settling;
+        struct pen_group *feeding, *consuming, *settling, *holding;
 };
+
+static int create_rooms(struct supervisor *s)
+{
+        const struct supervisor_options *o = &s->options;
+        size_t flights = o->maxsize + o->concurrency;
+        int r;
+
+        r = limits_init(&s->limits, o->rate);
+        if (r == 0 && o->share)
+                r = share_join(o->share, o->weight, o->priority, &s->share);
+        if (r == 0)
+                r = inflight_create(flights, &s->inflight);
+        if (r == 0)
+                r = pen_queue_create(o->maxsize, NULL, &s->queue);
+        if (r == 0 && o->alone)
+                r = pen_queue_create(flights, NULL, &s->suspects);
+        if (r == 0)
+                r = settler_create(
+                        &(struct settler_options){
+                                .store = o->store,
+                                .inflight = s->inflight,
+                                .queue = s->queue,
+                                .retry = &s->options.retry,
+                                .observer = &s->options.observer,
+                        },
+                        &s->settler);
+        return r;
+}
+
+static void connect_rooms(struct supervisor *s)
+{
+        const struct supervisor_options *o = &s->options;
+
+        s->leases = (struct leases){ .store = o->store, .queue_name = o->queue_name };
+        s->fetcher = (struct fetcher){
+                .store = o->store,
+                .inflight = s->inflight,
+                .queue = s->queue,
+                .settler = s->settler,
+        };
+        s->consumer = (struct consumer){
+                .queue_name = o->queue_name,
+                .queue = s->queue,
+                .store = o->store,
+                .inflight = s->inflight,
+                .settler = s->settler,
+                .route = &s->options.route,
+                .limits = &s->limits,
+                .share = o->share ? &s->share : NULL,
+                .timeout = o->timeout,
+                .retry = &s->options.retry,
+                .suspects = s->suspects,
+        };
+        s->suspect_consumer = s->consumer;
+        s->suspect_consumer.queue = s->suspects;
+        s->suspect_consumer.suspects = NULL;
+        s->suspect_consumer.alone = o->alone;
+}
 
 int supervisor_create(const struct supervisor_options *options, struct supervisor **ret_supervisor)
 {
@@ -31,41 +92,12 @@ int supervisor_create(const struct supervisor_options *options, struct superviso
         if (!s)
                 return -ENOMEM;
         s->options = *options;
-        r = limits_init(&s->limits, options->rate);
-        if (r == 0)
-                r = inflight_create(options->maxsize + options->concurrency, &s->inflight);
-        if (r == 0)
-                r = pen_queue_create(options->maxsize, NULL, &s->queue);
-        if (r == 0)
-                r = settler_create(
-                        &(struct settler_options){
-                                .store = options->store,
-                                .inflight = s->inflight,
-                                .queue = s->queue,
-                                .retry = &s->options.retry,
-                                .observer = &s->options.observer,
-                        },
-                        &s->settler);
+        r = create_rooms(s);
         if (r < 0) {
                 supervisor_free(s);
                 return r;
         }
-        s->fetcher = (struct fetcher){
-                .store = options->store,
-                .inflight = s->inflight,
-                .queue = s->queue,
-                .settler = s->settler,
-        };
-        s->consumer = (struct consumer){
-                .queue_name = options->queue_name,
-                .queue = s->queue,
-                .inflight = s->inflight,
-                .settler = s->settler,
-                .handler = options->handler,
-                .limits = &s->limits,
-                .timeout = options->timeout,
-                .retry = &s->options.retry,
-        };
+        connect_rooms(s);
         *ret_supervisor = s;
         return 0;
 }
@@ -75,8 +107,10 @@ void supervisor_free(struct supervisor *s)
         if (!s)
                 return;
         settler_free(s->settler);
+        pen_queue_free(s->suspects);
         pen_queue_free(s->queue);
         inflight_free(s->inflight);
+        share_quit(&s->share);
         limits_deinit(&s->limits);
         free(s);
 }
@@ -86,15 +120,26 @@ size_t supervisor_count(const struct supervisor *s, enum flight_state state)
         return inflight_count(s->inflight, state);
 }
 
-static int spawn_consumers(struct supervisor *s)
+static int spawn_numbered(struct pen_group *group, const char *what, size_t n, int (*fn)(void *arg),
+                          void *arg)
 {
         char name[32];
         int r = 0;
 
-        for (size_t i = 0; i < s->options.concurrency && r == 0; i++) {
-                snprintf(name, sizeof(name), "consumer-%zu", i + 1);
-                r = pen_group_spawn(s->consuming, name, consumer_run, &s->consumer);
+        for (size_t i = 0; i < n && r == 0; i++) {
+                snprintf(name, sizeof(name), "%s-%zu", what, i + 1);
+                r = pen_group_spawn(group, name, fn, arg);
         }
+        return r;
+}
+
+static int spawn_consumers(struct supervisor *s)
+{
+        int r = spawn_numbered(s->consuming, "consumer", s->options.concurrency, consumer_run,
+                               &s->consumer);
+
+        if (r == 0 && s->suspects)
+                r = pen_group_spawn(s->consuming, "suspects", consumer_run, &s->suspect_consumer);
         return r;
 }
 
@@ -103,41 +148,58 @@ static void free_groups(struct supervisor *s)
         pen_group_free(TAKE(s->feeding));
         pen_group_free(TAKE(s->consuming));
         pen_group_free(TAKE(s->settling));
+        pen_group_free(TAKE(s->holding));
+}
+
+int supervisor_resume(struct supervisor *s)
+{
+        struct store_queue *store = s->options.store;
+        int r = s->feeding ? 0 : pen_group_create(&s->feeding);
+
+        if (r == 0)
+                r = pen_group_spawn(s->feeding, "scheduler", scheduler_run, store);
+        if (r == 0)
+                r = spawn_numbered(s->feeding, "fetcher", store->class->fetches, fetcher_run,
+                                   &s->fetcher);
+        if (r < 0)
+                pen_group_free(TAKE(s->feeding));
+        return r;
 }
 
 int supervisor_start(struct supervisor *s)
 {
         int r;
 
-        r = pen_group_create(&s->settling);
+        r = pen_group_create(&s->holding);
+        if (r == 0)
+                r = pen_group_create(&s->settling);
         if (r == 0)
                 r = pen_group_create(&s->consuming);
         if (r == 0)
-                r = pen_group_create(&s->feeding);
+                r = pen_group_spawn(s->holding, "leases", leases_run, &s->leases);
         if (r == 0)
                 r = pen_group_spawn(s->settling, "settler", settler_run, s->settler);
         if (r == 0)
                 r = spawn_consumers(s);
         if (r == 0)
-                r = pen_group_spawn(s->feeding, "scheduler", scheduler_run, s->options.store);
-        if (r == 0)
-                r = pen_group_spawn(s->feeding, "fetcher", fetcher_run, &s->fetcher);
+                r = supervisor_resume(s);
         if (r < 0)
                 free_groups(s);
         return r;
 }
 
 /* What no consumer has got yet goes back to the store. */
-static void release_buffered(struct supervisor *s)
+static void release_buffered(struct supervisor *s, struct pen_queue *queue)
 {
         void *item;
 
-        while (pen_queue_get_nowait(s->queue, &item) == 0) {
+        while (pen_queue_get_nowait(queue, &item) == 0) {
                 struct flight *flight = item;
 
                 flight->report.outcome = OUTCOME_RELEASED;
                 settler_take(s->settler, flight);
         }
+        pen_queue_shutdown(queue, false);
 }
 
 static int join_uncancellably(struct pen_group *group)
@@ -161,14 +223,20 @@ static int join_queue(void *queue)
         return pen_queue_join(queue);
 }
 
+void supervisor_quiet(struct supervisor *s)
+{
+        pen_group_free(TAKE(s->feeding));
+}
+
 int supervisor_stop(struct supervisor *s, pen_usec grace)
 {
         int fed, consumed, settled;
 
-        fed = end_group(s->feeding);
+        fed = s->feeding ? end_group(s->feeding) : 0;
         limits_close(&s->limits);
-        release_buffered(s);
-        pen_queue_shutdown(s->queue, false);
+        release_buffered(s, s->queue);
+        if (s->suspects)
+                release_buffered(s, s->suspects);
         if (pen_within(grace, join_queue, s->queue) < 0)
                 pen_group_cancel(s->consuming);
 
@@ -176,6 +244,7 @@ int supervisor_stop(struct supervisor *s, pen_usec grace)
         consumed = join_uncancellably(s->consuming);
         settler_finish(s->settler);
         settled = join_uncancellably(s->settling);
+        (void)end_group(s->holding);
         free_groups(s);
         return settled < 0 ? settled : consumed < 0 ? consumed : fed;
 }

@@ -6,18 +6,23 @@
  */
 #pragma once
 
+#include <flow/route.h>
 #include <flow/settler.h>
-#include <handler/handler.h>
+#include <flow/share.h>
 #include <store/store.h>
 
 struct supervisor_options {
         const char *queue_name;
         struct store_queue *store;
-        struct handler *handler;
-        size_t concurrency; /* consumers; not 0 */
-        size_t maxsize;     /* of the bounded queue; not 0 */
-        double rate;        /* starts a second; 0: no limit */
-        pen_usec timeout;   /* of an attempt; PEN_FOREVER: none */
+        struct route route;
+        struct share *share;    /* with other queues; NULL: with none */
+        unsigned weight;        /* in it, */
+        int priority;           /* and */
+        struct pen_lock *alone; /* the daemon's, for suspects; NULL: they run beside others */
+        size_t concurrency;     /* consumers; not 0 */
+        size_t maxsize;         /* of the bounded queue; not 0 */
+        double rate;            /* starts a second; 0: no limit */
+        pen_usec timeout;       /* of an attempt; PEN_FOREVER: none */
         struct retry_policy retry;
         struct observer observer;
 };
@@ -29,6 +34,10 @@ int supervisor_create(const struct supervisor_options *options, struct superviso
 
 /* Begins to fetch and to run. By the task that will stop it. -ENOMEM: nothing runs. */
 PEN_ASYNC int supervisor_start(struct supervisor *s);
+
+/* Stops fetching and promoting, and begins again; what was fetched runs. -ENOMEM: it does not begin. */
+void supervisor_quiet(struct supervisor *s);
+int supervisor_resume(struct supervisor *s);
 
 /* Stops fetching, gives back what is buffered, lets what runs finish for `grace`, takes the rest
  * back (released), settles all. To be called once after a start, also by a task that was cancelled: a

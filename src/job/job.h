@@ -72,7 +72,13 @@ struct job {
         uint64_t source;     /* the place it came from, for reports: a line of a file; 0: none */
         size_t size;         /* of all this */
         unsigned refs;
-        void *record;     /* the store's own, while the job is live in the memory store */
+        bool tracked; /* the store knows more of it than its fields: each step is told there */
+        union {       /* the store's own, while the job is live */
+                void *record;
+                struct {
+                        uint64_t ms, seq;
+                } entry;
+        };
         char made_id[44]; /* room for a store that makes the id */
         _Alignas(struct job_meta) char block[];
 };

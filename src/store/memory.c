@@ -10,7 +10,9 @@
 #include <base/list.h>
 #include <penstock/loop.h>
 #include <penstock/sync.h>
+#include <penstock/task.h>
 #include <penstock/timeout.h>
+#include <store/letters.h>
 
 struct memory_queue {
         struct store_queue head;
@@ -25,6 +27,7 @@ struct memory_queue {
         struct list ended; /* those remembered, oldest first */
         size_t n_ended;
         uint64_t n_pushed;
+        struct letters letters;
 
         /* Pulsed, never left set: who waits looks again. */
         struct pen_event *got_ready, *got_room, *got_earlier, *got_idle;
@@ -276,7 +279,6 @@ static ssize_t memory_fetch(struct store_queue *head, struct job **ret_jobs, siz
 
                 list_remove(&record->link);
                 record->released = false;
-                record->job->deliveries++;
                 ret_jobs[n] = job_ref(record->job);
         }
         q->counts.ready -= n;
@@ -285,40 +287,54 @@ static ssize_t memory_fetch(struct store_queue *head, struct job **ret_jobs, siz
         return (ssize_t)n;
 }
 
-static int memory_settle(struct store_queue *head, const struct settlement *settlements, size_t n)
+/* Nobody else can have it, and nothing outlives us. */
+static int memory_start(struct store_queue *head, struct job *job)
 {
-        struct memory_queue *q = memory_queue(head);
+        (void)head;
+        job->deliveries++;
+        return 0;
+}
+
+static void settle_one(struct memory_queue *q, const struct settlement *s)
+{
+        struct record *record = s->job->record;
         struct store_counts *counts = &q->counts;
 
-        for (size_t i = 0; i < n; i++) {
-                const struct settlement *s = &settlements[i];
-                struct record *record = s->job->record;
+        counts->running--;
+        switch (s->verdict.move) {
+        case MOVE_RETRY:
+                delay(q, record, s->verdict.delay);
+                return;
+        case MOVE_RELEASE:
+                release(q, record);
+                return;
+        case MOVE_DONE:
+                counts->done++;
+                break;
+        case MOVE_DEAD:
+                counts->dead++;
+                letters_add(&q->letters, &q->options, s);
+                break;
+        case MOVE_EXPIRE:
+                counts->expired++;
+                break;
+        case MOVE_CANCEL:
+                counts->cancelled++;
+                break;
+        }
+        end(q, record);
+}
 
-                counts->running--;
-                switch (s->verdict.move) {
-                case MOVE_RETRY:
-                        delay(q, record, s->verdict.delay);
-                        continue;
-                case MOVE_RELEASE:
-                        release(q, record);
-                        continue;
-                case MOVE_DONE:
-                        counts->done++;
-                        break;
-                case MOVE_DEAD:
-                        counts->dead++;
-                        break;
-                case MOVE_EXPIRE:
-                        counts->expired++;
-                        break;
-                case MOVE_CANCEL:
-                        counts->cancelled++;
-                        break;
-                }
-                end(q, record);
+static int memory_settle(struct store_queue *head, struct settlement *settlements, size_t n)
+{
+        struct memory_queue *q = memory_queue(head);
+
+        for (size_t i = 0; i < n; i++) {
+                settlements[i].stale = false;
+                settle_one(q, &settlements[i]);
         }
         pulse(q->got_room);
-        if (counts->ready + counts->delayed + counts->running == 0)
+        if (q->counts.ready + q->counts.delayed + q->counts.running == 0)
                 pulse(q->got_idle);
         return 0;
 }
@@ -349,6 +365,13 @@ static ssize_t memory_promote(struct store_queue *head)
         return n;
 }
 
+/* No other daemon shares it: there is nothing to claim. */
+static ssize_t memory_keep_lease(struct store_queue *head)
+{
+        (void)head;
+        return pen_sleep(PEN_FOREVER);
+}
+
 static int memory_join(struct store_queue *head)
 {
         struct memory_queue *q = memory_queue(head);
@@ -359,9 +382,57 @@ static int memory_join(struct store_queue *head)
         return r;
 }
 
-static void memory_count(const struct store_queue *head, struct store_counts *ret_counts)
+static int memory_count(struct store_queue *head, struct store_counts *ret_counts)
 {
-        *ret_counts = memory_queue(head)->counts;
+        struct memory_queue *q = memory_queue(head);
+
+        *ret_counts = q->counts;
+        letters_forget(&q->letters, &q->options);
+        ret_counts->dead_letters = q->letters.n;
+        return 0;
+}
+
+static ssize_t memory_dead_list(struct store_queue *head, const char *after,
+                                struct dead_letter *ret_letters, size_t max)
+{
+        struct memory_queue *q = memory_queue(head);
+
+        letters_forget(&q->letters, &q->options);
+        return letters_list(&q->letters, after, ret_letters, max);
+}
+
+static int memory_dead_retry(struct store_queue *head, const char *place)
+{
+        struct memory_queue *q = memory_queue(head);
+        struct letter *letter = letters_find(&q->letters, place);
+        struct record *record;
+        int r;
+
+        if (!letter)
+                return -ENOENT;
+        record = find(q, letter->job->fields.id);
+        if (record && record->job)
+                return -EEXIST;
+        if (record) { /* remembered only so that nobody pushes it again by mistake */
+                record_free(q, record);
+                q->n_ended--;
+        }
+        r = record_create(q, letter->job, &record);
+        if (r < 0)
+                return r;
+        record->job->attempts = record->job->crashes = 0;
+        q->bytes += job_size(record->job);
+        make_ready(q, record);
+        letters_remove(&q->letters, letter);
+        return 0;
+}
+
+static void memory_configure(struct store_queue *head, const struct store_queue_options *options)
+{
+        struct memory_queue *q = memory_queue(head);
+
+        q->options = *options;
+        pulse(q->got_room);
 }
 
 static void free_all(struct memory_queue *q, struct list *records)
@@ -378,6 +449,7 @@ static void memory_close(struct store_queue *head)
 
         free_all(q, &q->ready);
         free_all(q, &q->ended);
+        letters_deinit(&q->letters);
         while ((next = heap_peek(&q->delayed)))
                 record_free(q, container_of(next, struct record, due));
         heap_deinit(&q->delayed);
@@ -392,11 +464,17 @@ static void memory_close(struct store_queue *head)
 static const struct store_class memory_class = {
         .name = "memory",
         .push = memory_push,
+        .fetches = 1,
         .fetch = memory_fetch,
+        .start = memory_start,
         .settle = memory_settle,
         .promote = memory_promote,
+        .keep_lease = memory_keep_lease,
         .join = memory_join,
         .count = memory_count,
+        .dead_list = memory_dead_list,
+        .dead_retry = memory_dead_retry,
+        .configure = memory_configure,
         .close = memory_close,
 };
 
@@ -411,6 +489,7 @@ int memory_queue_open(const struct store_queue_options *options, struct store_qu
         q->options = *options;
         list_init(&q->ready);
         list_init(&q->ended);
+        letters_init(&q->letters);
         r = hash_init(&q->ids);
         if (r == 0)
                 r = pen_event_create(&q->got_ready);

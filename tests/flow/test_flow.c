@@ -110,7 +110,7 @@ static void flow_open(struct flow *f, struct supervisor_options o)
         f->intake = (struct intake){ .store = f->store, .payload_max = 100 };
         o.queue_name = "q";
         o.store = f->store;
-        o.handler = &f->scripted.handler;
+        o.route = (struct route){ .handler = &f->scripted.handler };
         o.concurrency = o.concurrency ? o.concurrency : 4;
         o.maxsize = o.maxsize ? o.maxsize : 8;
         o.timeout = o.timeout ? o.timeout : PEN_FOREVER;
@@ -132,7 +132,7 @@ static void flow_close(struct flow *f, pen_usec grace)
         ck_assert_int_eq(supervisor_stop(f->supervisor, grace), 0);
         for (enum flight_state i = FLIGHT_FETCHING; i < FLIGHT_STATES; i++)
                 ck_assert_uint_eq(supervisor_count(f->supervisor, i), 0);
-        store_count(f->store, &counts);
+        ck_assert_int_eq(store_count(f->store, &counts), 0);
         ck_assert_uint_eq(counts.running, 0);
         supervisor_free(f->supervisor);
         store_close(f->store);
@@ -352,7 +352,7 @@ PROMISE(a_run_at_more_than_a_year_ahead_is_refused)
         ck_assert_str_eq(receipt.error, "run_at is further ahead than the 365d that are allowed");
         fields.run_at -= 2 * minute;
         push_fields(&f, fields);
-        store_count(f.store, &counts);
+        ck_assert_int_eq(store_count(f.store, &counts), 0);
         ck_assert_uint_eq(counts.delayed, 1);
         flow_close(&f, GRACE);
         return 0;
@@ -386,7 +386,12 @@ static ssize_t gated_fetch(struct store_queue *q, struct job **ret_jobs, size_t 
         return n;
 }
 
-static int gated_settle(struct store_queue *q, const struct settlement *settlements, size_t n)
+static int gated_start(struct store_queue *q, struct job *job)
+{
+        return store_start(gated(q)->inner, job);
+}
+
+static int gated_settle(struct store_queue *q, struct settlement *settlements, size_t n)
 {
         int r = pen_event_wait(gated(q)->gate);
 
@@ -403,9 +408,14 @@ static int gated_join(struct store_queue *q)
         return store_join(gated(q)->inner);
 }
 
-static void gated_count(const struct store_queue *q, struct store_counts *ret_counts)
+static ssize_t gated_keep_lease(struct store_queue *q)
 {
-        store_count(gated(q)->inner, ret_counts);
+        return store_keep_lease(gated(q)->inner);
+}
+
+static int gated_count(struct store_queue *q, struct store_counts *ret_counts)
+{
+        return store_count(gated(q)->inner, ret_counts);
 }
 
 static void gated_close(struct store_queue *q)
@@ -416,9 +426,19 @@ static void gated_close(struct store_queue *q)
 
 static void gated_open(struct gated *g)
 {
-        static const struct store_class class = { "gated",      gated_push,    gated_fetch,
-                                                  gated_settle, gated_promote, gated_join,
-                                                  gated_count,  gated_close };
+        static const struct store_class class = {
+                .name = "gated",
+                .fetches = 1,
+                .push = gated_push,
+                .fetch = gated_fetch,
+                .start = gated_start,
+                .settle = gated_settle,
+                .promote = gated_promote,
+                .keep_lease = gated_keep_lease,
+                .join = gated_join,
+                .count = gated_count,
+                .close = gated_close,
+        };
 
         *g = (struct gated){ .head.class = &class, .inner = open_memory() };
         ck_assert_int_eq(pen_event_create(&g->gate), 0);
@@ -459,7 +479,7 @@ PROMISE(a_stop_lets_the_running_finish_and_gives_the_rest_back)
                 push(&f, "sleep 1000000");
         ck_assert_int_eq(pen_sleep(PEN_MSEC), 0);
         ck_assert_int_eq(supervisor_stop(f.supervisor, GRACE), 0);
-        store_count(f.store, &counts);
+        ck_assert_int_eq(store_count(f.store, &counts), 0);
         ck_assert_uint_eq(counts.done, 4);
         ck_assert_uint_eq(counts.ready, 26);
         ck_assert_uint_eq(f.scripted.runs, 4);
@@ -482,7 +502,7 @@ PROMISE(a_stop_starts_nothing_that_waits_for_its_rate)
         ck_assert_int_eq(supervisor_stop(f.supervisor, GRACE), 0);
         ck_assert_uint_lt(pen_now() - began, PEN_SEC);
         ck_assert_uint_eq(f.scripted.runs, 1);
-        store_count(f.store, &counts);
+        ck_assert_int_eq(store_count(f.store, &counts), 0);
         ck_assert_uint_eq(counts.ready, 9);
         supervisor_free(f.supervisor);
         store_close(f.store);
@@ -519,13 +539,15 @@ PROMISE(after_the_grace_the_running_are_released_unspent)
         began = pen_now();
         ck_assert_int_eq(supervisor_stop(f.supervisor, GRACE), 0);
         ck_assert_uint_eq(pen_now() - began, GRACE);
-        store_count(f.store, &counts);
+        ck_assert_int_eq(store_count(f.store, &counts), 0);
         ck_assert_uint_eq(counts.ready, 1);
         ck_assert_uint_eq(f.settled[OUTCOME_RELEASED], 1);
         ck_assert_int_eq(store_fetch(f.store, &job, 1), 1);
         ck_assert_uint_eq(job->attempts, 0);
-        ck_assert_int_eq(store_settle(f.store, &(struct settlement){ job, { MOVE_DONE, 0 } }, 1),
-                         0);
+        ck_assert_int_eq(
+                store_settle(f.store,
+                             &(struct settlement){ .job = job, .verdict = { MOVE_DONE, 0 } }, 1),
+                0);
         job_unref(job);
         supervisor_free(f.supervisor);
         store_close(f.store);
@@ -577,7 +599,7 @@ PROMISE(no_moment_of_stopping_loses_a_job)
                 if (moment >= 4)
                         ck_assert_int_eq(pen_sleep(moment), 0);
                 ck_assert_int_eq(supervisor_stop(f.supervisor, moment % 3 ? GRACE : 0), 0);
-                store_count(f.store, &counts);
+                ck_assert_int_eq(store_count(f.store, &counts), 0);
                 ck_assert_uint_eq(counts.running, 0);
                 ck_assert_uint_eq(counts.done + counts.dead, f.ended);
                 ck_assert_uint_eq(counts.ready + counts.delayed + f.ended, 40);

@@ -90,7 +90,7 @@ static struct job *fetch_expecting(struct store_queue *q, const char *payload)
 /* Takes the caller's reference. */
 static void settle(struct store_queue *q, struct job *job, enum move move, pen_usec delay)
 {
-        struct settlement settlement = { job, { move, delay } };
+        struct settlement settlement = { .job = job, .verdict = { move, delay } };
 
         ck_assert_int_eq(store_settle(q, &settlement, 1), 0);
         job_unref(job);
@@ -100,17 +100,23 @@ static void expect_counts(struct store_queue *q, size_t ready, size_t delayed, s
 {
         struct store_counts counts;
 
-        store_count(q, &counts);
+        ck_assert_int_eq(store_count(q, &counts), 0);
         ck_assert_uint_eq(counts.ready, ready);
         ck_assert_uint_eq(counts.delayed, delayed);
         ck_assert_uint_eq(counts.running, running);
 }
 
-static void finish_all(struct store_queue *q)
+static struct store_counts counts_of(struct store_queue *q)
 {
         struct store_counts counts;
 
-        for (store_count(q, &counts); counts.ready > 0; store_count(q, &counts))
+        ck_assert_int_eq(store_count(q, &counts), 0);
+        return counts;
+}
+
+static void finish_all(struct store_queue *q)
+{
+        while (counts_of(q).ready > 0)
                 settle(q, fetch(q), MOVE_DONE, 0);
         store_close(q);
 }
@@ -285,6 +291,7 @@ PROMISE(each_delivery_is_counted)
         push(q, "x");
         for (uint64_t i = 1; i <= 3; i++) {
                 job = fetch(q);
+                ck_assert_int_eq(store_start(q, job), 0);
                 ck_assert_uint_eq(job->deliveries, i);
                 settle(q, job, MOVE_RELEASE, 0);
         }
@@ -487,7 +494,7 @@ PROMISE(each_verdict_moves_the_job_where_it_says)
         settle(q, fetch(q), MOVE_EXPIRE, 0);
         settle(q, fetch(q), MOVE_CANCEL, 0);
         settle(q, fetch(q), MOVE_RETRY, 7 * PEN_SEC);
-        store_count(q, &counts);
+        ck_assert_int_eq(store_count(q, &counts), 0);
         ck_assert_uint_eq(counts.done, 1);
         ck_assert_uint_eq(counts.dead, 1);
         ck_assert_uint_eq(counts.expired, 1);
@@ -509,8 +516,8 @@ PROMISE(released_jobs_run_before_newer_ones_and_in_order)
         push(q, "2");
         ck_assert_int_eq(store_fetch(q, jobs, 2), 2);
         push(q, "3");
-        s[0] = (struct settlement){ jobs[0], { .move = MOVE_RELEASE } };
-        s[1] = (struct settlement){ jobs[1], { .move = MOVE_RELEASE } };
+        s[0] = (struct settlement){ .job = jobs[0], .verdict = { .move = MOVE_RELEASE } };
+        s[1] = (struct settlement){ .job = jobs[1], .verdict = { .move = MOVE_RELEASE } };
         ck_assert_int_eq(store_settle(q, s, 2), 0);
         job_unref(jobs[0]);
         job_unref(jobs[1]);
@@ -619,7 +626,7 @@ PROMISE(no_history_loses_or_invents_a_job)
 
                 random_seed(&random, seed);
                 for (int step = 0; step < 400; step++) {
-                        store_count(q, &c);
+                        ck_assert_int_eq(store_count(q, &c), 0);
                         switch (random_below(&random, 5)) {
                         case 0:
                                 push(q, "x");
@@ -646,14 +653,14 @@ PROMISE(no_history_loses_or_invents_a_job)
                                 }
                                 break;
                         }
-                        store_count(q, &c);
+                        ck_assert_int_eq(store_count(q, &c), 0);
                         ck_assert_uint_eq(c.running, n);
                         ck_assert_uint_eq(c.done + c.dead + c.expired + c.cancelled, ended);
                         ck_assert_uint_eq(c.ready + c.delayed + c.running, stored - ended);
                 }
                 while (n > 0)
                         settle(q, running[--n], MOVE_DONE, 0);
-                for (store_count(q, &c); c.delayed > 0; store_count(q, &c))
+                while (counts_of(q).delayed > 0)
                         ck_assert_int_ge(store_promote(q), 1);
                 finish_all(q);
         }
