@@ -16,7 +16,8 @@
 
 static const char usage_text[] =
         "usage: checker produce --redis ADDRESS --key KEY --acknowledged FILE [--count N]\n"
-        "               [--first N] [--seed N] [--longest MS] [--rate N] [--ids PREFIX]\n"
+        "               [--first N] [--seed N] [--longest MS] [--fails N] [--rate N]\n"
+        "               [--ids PREFIX]\n"
         "       checker check --acknowledged FILE --runs FILE\n"
         "               [--redis ADDRESS --queue Q [--prefix P] [--daemons N] [--dead N]]\n"
         "ADDRESS is unix:/path or HOST:PORT.\n";
@@ -48,6 +49,7 @@ static bool parse_arguments(int argc, char **argv, struct arguments *a)
                 { "--first", NULL, &a->produce.first },
                 { "--seed", NULL, &a->produce.seed },
                 { "--longest", NULL, &a->produce.longest_ms },
+                { "--fails", NULL, &a->produce.most_fails },
                 { "--rate", NULL, &a->produce.rate },
                 { "--ids", &a->produce.ids, NULL },
                 { "--runs", &a->runs, NULL },

@@ -67,18 +67,31 @@ static int save(struct producer *p)
         return fdatasync(p->file) < 0 ? -errno : 0;
 }
 
-static int send_one(struct producer *p, long number, unsigned ms)
+/* What the recorder makes of a job. */
+struct work {
+        unsigned ms, fails;
+};
+
+static struct work draw(struct producer *p)
 {
         const struct produce_options *o = p->options;
-        char payload[48], id[136];
-        int r;
 
-        snprintf(payload, sizeof(payload), "%ld %u", number, ms);
+        return (struct work){
+                (unsigned)random_below(&p->random, (uint64_t)o->longest_ms + 1),
+                (unsigned)random_below(&p->random, (uint64_t)o->most_fails + 1),
+        };
+}
+
+static int send_one(struct producer *p, long number, struct work work)
+{
+        const struct produce_options *o = p->options;
+        char payload[64], id[136];
+
+        snprintf(payload, sizeof(payload), "%ld %u %u", number, work.ms, work.fails);
         if (!o->ids)
                 return redisAppendCommand(p->redis, "XADD %s * payload %s", o->key, payload);
         snprintf(id, sizeof(id), "%s%ld", o->ids, number);
-        r = redisAppendCommand(p->redis, "XADD %s * id %s payload %s", o->key, id, payload);
-        return r;
+        return redisAppendCommand(p->redis, "XADD %s * id %s payload %s", o->key, id, payload);
 }
 
 /* One answer. 1: the connection broke before it came. */
@@ -101,13 +114,13 @@ static int take_answer(struct producer *p, long number)
 }
 
 /* Sends numbers first..first+n-1 and takes the answers. Answers how many were acknowledged, in their order. */
-static long push_batch(struct producer *p, long first, long n, const unsigned *ms)
+static long push_batch(struct producer *p, long first, long n, const struct work *work)
 {
         long acknowledged = 0;
         int r = 0;
 
         for (long i = 0; i < n; i++) {
-                if (send_one(p, first + i, ms[i]) != REDIS_OK)
+                if (send_one(p, first + i, work[i]) != REDIS_OK)
                         return -ENOMEM;
         }
         while (acknowledged < n && (r = take_answer(p, first + acknowledged)) == 0)
@@ -117,12 +130,12 @@ static long push_batch(struct producer *p, long first, long n, const unsigned *m
 
 static int push_all_of(struct producer *p, long first, long n)
 {
-        unsigned ms[BATCH];
+        struct work work[BATCH];
 
         for (long i = 0; i < n; i++)
-                ms[i] = (unsigned)random_below(&p->random, (uint64_t)p->options->longest_ms + 1);
+                work[i] = draw(p);
         for (long done = 0; done < n;) {
-                long m = push_batch(p, first + done, n - done, ms + done);
+                long m = push_batch(p, first + done, n - done, work + done);
                 int r = 0;
 
                 if (m < 0)

@@ -8,6 +8,7 @@ struct produce_options {
         long first, count;       /* the numbers */
         long seed;               /* of the run times */
         long longest_ms;         /* which are uniform in 0..longest_ms */
+        long most_fails;         /* how often a job fails before it is done: 0..most_fails */
         long rate;               /* a second; 0: as fast as it goes */
         const char *ids;         /* jobs get their own, PREFIXNUMBER; NULL: the entry's */
 };

@@ -1,7 +1,7 @@
 /* recorder FILE: a web server that plays the handlers of a scenario, and records what it was made to run.
  *
- * A payload is `NUMBER MS`: the job with that number takes so long. The path says how its daemon's
- * handler behaves:
+ * A payload is `NUMBER MS [FAILS]`: the job with that number takes so long, and fails (503) as often,
+ * by its count of attempts. The path says how its daemon's handler behaves:
  *
  *     POST /LANE[/STATUS[/hold]]    runs the job in that lane, answers with STATUS (200); held until
  *                                   it is released, whatever its payload says
@@ -159,17 +159,19 @@ static int run_job(struct connection *connection, struct run *run)
 static int post(struct connection *connection, const struct request *request)
 {
         char name[32], hold[8] = "";
-        long number, ms;
+        long number, ms, fails = 0;
         struct run run = { .request = request, .status = 200, .number = -1 };
 
         list_init(&run.held);
         if (sscanf(request->path, "/%31[^/]/%d/%7s", name, &run.status, hold) < 1 ||
             !(run.lane = lane_of(connection->recorder, name)))
                 return answer(connection->stream, 404, "no such lane");
-        if (sscanf(request->body, "%ld %ld", &number, &ms) == 2) {
+        if (sscanf(request->body, "%ld %ld %ld", &number, &ms, &fails) >= 2) {
                 run.number = number;
                 run.takes = (pen_usec)ms * PEN_MSEC;
         }
+        if (atol(request->attempt) <= fails)
+                run.status = 503;
         if (strcmp(hold, "hold") == 0 && !run.lane->released)
                 run.takes = PEN_FOREVER;
         return run_job(connection, &run);

@@ -5,13 +5,14 @@
 #     redis COMMAND…                    redis-cli to it
 #     redis_kill, redis_again           kill -9; the same files, the same options
 #     recorder_start                    the checker's web server: $recorder (http://…), runs
-#     running LANE, started LANE        how many runs there are now, and were begun
+#     running LANE, started_in LANE     how many runs there are now, and were begun
 #     release LANE                      ends what the recorder holds
 #     config_of NAME <<YAML             writes NAME.yaml: store, HTTP socket and log, then what is given
 #     daemon_start NAME [OPTION…]       penstockd -c NAME.yaml; its log is NAME.log, $pid, pid_of NAME
 #     daemon_ready NAME                 it says so
 #     daemon_stop NAME [SECONDS]        TERM, and waits: $status
 #     push Q FIELD VALUE…               XADD of a plain producer; prints the id
+#     note NAME <<SH                    makes a program that notes each run in NAME.ran, and goes on as given
 #     queue_is_empty Q                  nothing is ready, running or delayed
 #     dead_fields Q N                   the N-th letter: FIELD=VALUE lines; dead_count Q
 #
@@ -78,6 +79,27 @@ push() {
         redis XADD "penstock:{$queue}:ready" '*' "$@"
 }
 
+# Notes of exec handlers, one line a run; `note` makes such a handler.
+# note NAME: it appends `ID ATTEMPT PAYLOAD` to the file NAME.ran, and then does what standard input says.
+note() {
+        {
+                echo "cd '$work'"
+                echo 'payload=$(cat)'
+                echo "echo \"\$PENSTOCK_ID \$PENSTOCK_ATTEMPT \$payload\" >>$1.ran"
+                cat
+        } | script "$1"
+}
+
+# The interpreter that has redis-py: there may be several.
+python_with_redis() {
+        local python
+
+        for python in python3 /usr/bin/python3; do
+                "$python" -c 'import redis' 2>/dev/null && echo "$python" && return
+        done
+        return 1
+}
+
 ready_count() { redis XLEN "penstock:{$1}:ready"; }
 delayed_count() { redis ZCARD "penstock:{$1}:delayed"; }
 dead_count() { redis XLEN "penstock:{$1}:dead"; }
@@ -140,6 +162,14 @@ release() { ask_recorder "/release/$1" >/dev/null; }
 
 runs_at_least() { # LANE N
         [ "$(running "$1")" -ge "$2" ]
+}
+
+started_at_least() { # LANE N
+        [ "$(started_in "$1")" -ge "$2" ]
+}
+
+leases_are() { # Q N
+        [ "$(redis HLEN "penstock:{$1}:leases")" = "$2" ]
 }
 
 produce() { # Q OPTION…: acknowledged ids go to the file `acknowledged`
