@@ -48,7 +48,7 @@ then_says "the most attempts" '^PENSTOCK_MAX_ATTEMPTS=5$' "payloads/$id.env"
 then_says "the token of its first delivery" '^PENSTOCK_TOKEN=1$' "payloads/$id.env"
 eventually 10 "its entry is gone: nothing grows" queue_is_empty files
 then_says "one line says that it is done" "job\.done.*$id" one.log
-eventually 10 "the result is kept, as the queue says" redis EXISTS "penstock:{files}:result:$id"
+eventually 10 "the result is kept, as the queue says" key_exists "penstock:{files}:result:$id"
 then_is "its state" "done" "$(redis HGET "penstock:{files}:result:$id" state)"
 then_is "its text" "kept $id" "$(redis HGET "penstock:{files}:result:$id" result)"
 then_true "for its time" test "$(redis TTL "penstock:{files}:result:$id")" -gt 500
@@ -132,7 +132,6 @@ eventually 10 "a delayed job is put aside" count_is delayed_count files 1
 then_true "and does not run before" test ! -e "payloads/$id"
 eventually 10 "it runs when it is due" test -e "payloads/$id"
 then_true "not earlier" test $(($(begun "$id") - ${id%-*})) -ge 990
-then_true "and not much later" test $(($(begun "$id") - ${id%-*})) -lt 5000
 at=$(($(date +%s%3N) + 700))
 id=$(push files payload then run_at "$at")
 eventually 10 "run_at in milliseconds" test -e "payloads/$id"

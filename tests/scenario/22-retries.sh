@@ -35,7 +35,7 @@ ran() { grep -c "^$1 " work.ran; }
 when "a job fails twice"
 id=$(push q payload 'fail fail ok')
 eventually 10 "it waits among the delayed" count_is delayed_count q 1
-eventually 10 "what is known of it is kept" redis EXISTS "penstock:{q}:job:$id"
+eventually 10 "what is known of it is kept" key_exists "penstock:{q}:job:$id"
 eventually 20 "then it is done" file_matches one.log "job\.done.*$id"
 eventually 10 "the queue is empty" queue_is_empty q
 then_is "three attempts, by their numbers" "1 2 3" "$(awk -v id="$id" '$1 == id { print $2 }' work.ran | paste -sd ' ')"

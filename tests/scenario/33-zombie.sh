@@ -17,11 +17,10 @@ handlers:
   running: {http: {url: "$recorder/$3"}}
   agreed: {http: {url: "$recorder/$4"}}
 queues:
-  ended: {handler: ended, concurrency: 100, retry: &r {max_attempts: 2, delay: 100ms}}
+  ended: {handler: ended, concurrency: 100, retry: {max_attempts: 2, delay: 100ms}}
   running: {handler: running, concurrency: 100, retry: {max_attempts: 2, delay: 100ms}}
   agreed: {handler: agreed, concurrency: 100, retry: {max_attempts: 2, delay: 100ms}}
 YAML
-        sed -i 's/&r //' "$1.yaml"
 }
 
 only() { # WHAT FIRST LAST: of the file of that name, the lines of those numbers

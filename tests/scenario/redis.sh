@@ -105,6 +105,10 @@ delayed_count() { redis ZCARD "penstock:{$1}:delayed"; }
 dead_count() { redis XLEN "penstock:{$1}:dead"; }
 pending_count() { redis XPENDING "penstock:{$1}:ready" penstock 2>/dev/null | head -n 1; }
 
+key_exists() { # redis-cli itself always answers 0
+        [ "$(redis EXISTS "$1")" = 1 ]
+}
+
 count_is() { # COMMAND Q N
         [ "$("$1" "$2")" = "$3" ]
 }
@@ -225,7 +229,10 @@ daemon_ready() {
 }
 
 is_ready() { # NAME TIMES
-        [ "$(grep -cE 'daemon\.ready' "$1.log")" -ge "$2" ]
+        local n
+
+        n=$(grep -cE 'daemon\.ready' "$1.log" 2>/dev/null)
+        [ "${n:-0}" -ge "$2" ]
 }
 
 daemon_kill() { # NAME
