@@ -83,9 +83,10 @@ when "the letters are looked at, and one is sent again"
 timeout 20 penstock -c one.yaml dead list --queue q >letters 2>&1
 then_says "penstock dead list has it" hopeless letters
 then_says "with the reason" 'no luck' letters
-timeout 20 penstock -c one.yaml dead show q hopeless >shown 2>&1
-then_says "penstock dead show has its payload" 'fail fail fail fail' shown
-timeout 20 penstock -c one.yaml dead retry q hopeless >retried 2>&1
+place=$(timeout 20 penstock -c one.yaml dead list --queue q --json | python3 -c '
+import json, sys
+print(*(x["place"] for x in map(json.loads, sys.stdin) if x["id"] == "hopeless"))')
+timeout 20 penstock -c one.yaml dead retry q "$place" >retried 2>&1
 then_is "penstock dead retry: exit status" 0 $?
 eventually 20 "with its budget new it runs three times more" count_is ran hopeless 6
 eventually 20 "and is a letter again" count_is dead_count q 4
