@@ -107,8 +107,8 @@ static int read_record(const struct reading *in, const struct key *key, const st
 static int read_records(const struct reading *in, const struct key *key, const struct node *node,
                         void *record)
 {
-        size_t n = 0;
         char *array;
+        size_t n;
         int r = 0;
 
         if (!node || node_is_null(node))
@@ -116,8 +116,7 @@ static int read_records(const struct reading *in, const struct key *key, const s
         if (node->kind != NODE_MAP)
                 return node_refuse(in->errors, node,
                                    "found no mapping; allowed: a mapping of names");
-        node_for_each(i, node)
-                n++;
+        n = node_count(node);
         if (n > key->max)
                 return node_refuse(in->errors, node, "found %zu; allowed: at most %zu", n,
                                    (size_t)key->max);
