@@ -184,6 +184,10 @@ START_TEST(a_group_is_a_mapping)
                        "f:1:9: queues: found no mapping; allowed: a mapping of names\n");
         ASSERT_REFUSES("handlers: {h: {noop: 3}}\n",
                        "f:1:22: handlers.h.noop: found no mapping; allowed: a mapping of keys\n");
+        ASSERT_REFUSES("handlers: {h: [noop]}\n",
+                       "f:1:15: handlers.h: found no mapping; allowed: a mapping of keys\n");
+        ASSERT_REFUSES("handlers: {h: {exec: /bin/cat}}\n",
+                       "f:1:22: handlers.h.exec: found no mapping; allowed: a mapping of keys\n");
 }
 END_TEST
 

@@ -41,12 +41,14 @@ static struct config *print_and_read(const struct config *config)
 /* Every line of the errors names the file; there are some if and only if nothing was made. */
 static void judge(int r, struct buffer *errors)
 {
-        const char *data = buffer_data(errors), *end = data + buffer_size(errors);
+        const char *line = buffer_data(errors), *end;
 
         if ((r < 0) != (buffer_size(errors) > 0))
                 abort();
-        for (const char *line = data; line < end;
-             line = memchr(line, '\n', (size_t)(end - line)) + 1)
+        if (r == 0)
+                return;
+        for (end = line + buffer_size(errors); line < end;
+             line = (const char *)memchr(line, '\n', (size_t)(end - line)) + 1)
                 if (strncmp(line, "f:", 2) != 0)
                         abort();
 }
