@@ -44,12 +44,10 @@ static int wait_for_answer(void *call)
 /* We are cancelled, and the answer is on its way or not: gets it in any case. */
 static void insist_on_answer(struct redis_queue *q, struct redis_call *call, bool block)
 {
-        pen_uncancellable_begin();
         do
                 if (block)
                         unblock(q);
-        while (pen_within(UNBLOCK_AGAIN, wait_for_answer, call) == -ETIME);
-        pen_uncancellable_end();
+        while (pen_within(UNBLOCK_AGAIN, wait_for_answer, call) < 0);
 }
 
 static void add_read(const struct redis_queue *q, struct command *c, size_t max, bool block)

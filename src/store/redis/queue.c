@@ -108,7 +108,13 @@ uint64_t queue_epochs(const struct redis_queue *q)
 
 void queue_hold(struct redis_queue *q, struct job *job)
 {
-        list_append(&q->held, &job->entry.held);
+        list_append(&q->held, &job_ref(job)->entry.held);
+}
+
+void queue_drop(struct job *job)
+{
+        list_remove(&job->entry.held);
+        job_unref(job);
 }
 
 void queue_due_in(struct redis_queue *q, pen_usec usec)
@@ -305,7 +311,7 @@ static int retire(void *arg)
         ssize_t r;
 
         redis_trim_finish(q);
-        if (q->own_count == 0)
+        if (q->own_count == 0) /* we never fetched */
                 return 0;
         if (q->reconcile || q->epochs != queue_epochs(q)) {
                 int reconciled = redis_reconcile(q);
@@ -323,22 +329,29 @@ static void stop_reading(struct redis_queue *q)
         if (!q->reading)
                 return;
         pen_task_cancel(q->reading);
-        if (pen_await(q->reading, NULL) < 0) {
-                /* it has ended by its cancellation */
-        }
+        while (!pen_task_done(q->reading)) /* a request to us goes to it, too */
+                (void)!pen_await(q->reading, NULL);
         pen_task_unrefp(&q->reading);
+}
+
+/* Jobs that could not be settled: Redis keeps them. */
+static void drop_held(struct redis_queue *q)
+{
+        while (!list_empty(&q->held))
+                queue_drop(list_first(&q->held, struct job, entry.held));
 }
 
 static void redis_close(struct store_queue *head)
 {
         struct redis_queue *q = redis_queue(head);
 
-        pen_uncancellable_begin();
+        drop_held(q);
         if (redis_is_up(q->store->redis) && pen_within(PEN_SEC, retire, q) < 0)
                 LOG(LOG_WARN, "store.warn", F_STR("queue", q->options.name),
                     F_STR("error", "our lease stays until others see it stand still"));
+        if (q->trim)
+                redis_call_drop(TAKE(q->trim));
         stop_reading(q);
-        pen_uncancellable_end();
         list_remove(&q->link);
         redis_free(q->reader);
         pen_lock_free(q->blocker);

@@ -127,7 +127,10 @@ void queue_due_in(struct redis_queue *q, pen_usec usec);
 void queue_unblock(struct redis_queue *q);
 
 uint64_t queue_epochs(const struct redis_queue *q);
+
+/* A job is ours from now on, or no longer: a reference. */
 void queue_hold(struct redis_queue *q, struct job *job);
+void queue_drop(struct job *job);
 
 /* Arguments that several scripts take: `daemon keep max` of dead letters, and dedupe. */
 void queue_add_letter_options(const struct redis_queue *q, struct command *c);

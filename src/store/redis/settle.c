@@ -58,7 +58,7 @@ static void is_settled(struct round *round, size_t i, bool stale)
 
         round->kinds[i] = KIND_NONE;
         s->stale = stale && !round->unsure;
-        list_remove(&s->job->entry.held);
+        queue_drop(s->job);
 }
 
 /* --- plain jobs --------------------------------------------------------------------------------- */
