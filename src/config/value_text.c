@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 #include <base/parse.h>
+#include <base/utf8.h>
 #include <job/json.h>
-#include <job/json_text.h>
 
 /* --- quotes ------------------------------------------------------------------------------------- */
 
