@@ -54,6 +54,9 @@ START_TEST(a_file_past_its_limit_is_refused_before_it_is_read)
         errors = errors_of_text(text, size);
         ck_assert_str_eq(errors, "f: is larger than 1024 KiB\n");
         free(errors);
+        errors = errors_of_file("/dev/zero");
+        ck_assert_str_eq(errors, "/dev/zero: is larger than 1024 KiB\n");
+        free(errors);
         free(text);
 }
 END_TEST
@@ -431,6 +434,21 @@ START_TEST(all_errors_are_told_at_once_in_the_order_of_the_file)
 }
 END_TEST
 
+START_TEST(a_refused_value_has_no_second_error_for_what_follows_from_it)
+{
+        ASSERT_REFUSES(IN_QUEUE("retry: {max_delay: 5}"),
+                       "f:2:45: queues.q.retry.max_delay: found \"5\"; allowed: a duration like "
+                       "250ms, 30s, 5m, 2h or 7d, from 0 to 365d\n");
+        ASSERT_REFUSES(
+                "limits: {payload: 65MiB, buffer: no}\n",
+                "f:1:34: limits.buffer: found \"no\"; allowed: a size like 512B, 64KiB, 1MiB "
+                "or 2GiB, from 1B to 64GiB\n");
+        ASSERT_REFUSES(NOOP "queues: {q: {handler: [h]}}\n",
+                       "f:2:23: queues.q.handler: found a list; allowed: the name of a handler; or "
+                       "null\n");
+}
+END_TEST
+
 START_TEST(past_a_hundred_errors_only_their_number_is_told)
 {
         char *text = malloc(200 * 8 + 1), *errors, *to = text;
@@ -474,6 +492,7 @@ int main(void)
                 options_of_handlers_that_are_not_carried_out_yet_are_refused,
                 stores_that_are_not_carried_out_yet_are_refused_by_their_scheme,
                 all_errors_are_told_at_once_in_the_order_of_the_file,
+                a_refused_value_has_no_second_error_for_what_follows_from_it,
                 past_a_hundred_errors_only_their_number_is_told,
                 an_error_is_one_line_whatever_was_found);
 }

@@ -457,7 +457,8 @@ START_TEST(a_secret_is_a_file_that_is_there)
 
         ASSERT_REFUSES("http: {token_file: /nowhere/x}\n",
                        "f:1:20: http.token_file: /nowhere/x: No such file or directory\n");
-        ASSERT_REFUSES("http: {token_file: /}\n", "f:1:20: http.token_file: /: Is a directory\n");
+        ASSERT_REFUSES("http: {token_file: /}\n",
+                       "f:1:20: http.token_file: /: not a regular file\n");
         ASSERT_REFUSES("http: {token_file: /dev/zero}\n",
                        "f:1:20: http.token_file: /dev/zero: not a regular file\n");
         unlink(f.file);
