@@ -30,8 +30,10 @@ IN_LOOP(counts_are_those_of_the_store_and_of_this_daemon)
                    "\"dead_letters\":1,\"done\":1,\"dead\":1,\"expired\":0,\"cancelled\":0,"
                    "\"paused\":true}\n");
         api_expect(&w, "GET /v1/queues", 200, "{\"queues\":[{\"name\":\"mail\",\"ready\":1,");
-        job_unref(fetched[0]);
-        job_unref(fetched[1]);
+        for (int i = 0; i < 2; i++) {
+                api_settle(&w, fetched[i], OUTCOME_DONE);
+                job_unref(fetched[i]);
+        }
         api_world_stop(&w);
         return 0;
 }
