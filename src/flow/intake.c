@@ -9,16 +9,21 @@
 static int check(const struct intake *intake, const struct job_fields *fields,
                  char error[INTAKE_ERROR_SIZE])
 {
+        pen_usec delay_max = intake->delay_max ? intake->delay_max : JOB_DELAY_MAX;
+
         if (fields->payload.size > intake->payload_max) {
                 snprintf(error, INTAKE_ERROR_SIZE, "payload of %zu bytes; at most %zu are allowed",
                          fields->payload.size, intake->payload_max);
                 return -EMSGSIZE;
         }
-        if (fields->run_at > clock_wall_ms() + JOB_DELAY_MAX / PEN_MSEC) {
+        if (fields->delay > delay_max || fields->run_at > clock_wall_ms() + delay_max / PEN_MSEC) {
                 snprintf(error, INTAKE_ERROR_SIZE,
-                         "run_at is further ahead than the 365d that are allowed");
+                         "the start is further ahead than the %llud that are allowed",
+                         (unsigned long long)(delay_max / PEN_DAY));
                 return -EINVAL;
         }
+        if (intake->route && !route_find(intake->route, fields->type, error, INTAKE_ERROR_SIZE))
+                return -EINVAL;
         return 0;
 }
 

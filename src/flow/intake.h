@@ -1,12 +1,15 @@
 /* Where jobs come in, whoever the producer is: checks what a store need not know about, and pushes. */
 #pragma once
 
-#include <job/job.h>
+#include <flow/route.h>
 #include <store/store.h>
 
 struct intake {
         struct store_queue *store;
+        const struct route
+                *route; /* a type that it does not know is refused; NULL: any is accepted */
         size_t payload_max;
+        pen_usec delay_max; /* how far ahead a start may be; 0: JOB_DELAY_MAX */
 };
 
 #define INTAKE_ERROR_SIZE 256
