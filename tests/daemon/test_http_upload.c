@@ -88,7 +88,7 @@ IN_LOOP(malformed_line_is_told_and_stops_nobody)
         ck_assert_ptr_nonnull(
                 strstr(a.body, "\n{\"line\":3,\"status\":\"conflict\",\"id\":\"a\",\""));
         ck_assert_ptr_nonnull(
-                strstr(a.body, "\n{\"line\":4,\"status\":\"invalid\",\"error\":\"run_at"));
+                strstr(a.body, "\n{\"line\":4,\"status\":\"invalid\",\"error\":\"the start"));
         ck_assert_ptr_nonnull(
                 strstr(a.body, "\n{\"line\":5,\"status\":\"stored\",\"id\":\"b\"}\n"));
         answer_deinit(&a);
