@@ -157,7 +157,8 @@ IN_LOOP(number_of_lines_is_estimated_from_the_size)
                 ck_assert_int_eq(lines_next(&in, &line), 1);
         ck_assert_uint_ge(lines_estimate(&in), 390);
         ck_assert_uint_le(lines_estimate(&in), 410);
-        read_all(&in);
+        while (lines_next(&in, &line) > 0)
+                ;
         ck_assert_uint_eq(lines_estimate(&in), 400);
         return 0;
 }
