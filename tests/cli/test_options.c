@@ -38,7 +38,11 @@ static const struct option_row rows[] = {
 };
 
 static const struct option_table table = {
-        .verb = "try", .head = "HEAD\n", .tail = "TAIL\n", .rows = rows, .n_rows = ARRAY_SIZE(rows),
+        .verb = "try",
+        .head = "HEAD\n",
+        .tail = "TAIL\n",
+        .rows = rows,
+        .n_rows = ARRAY_SIZE(rows),
 };
 
 /* What was said on standard output and error while fn ran. */
