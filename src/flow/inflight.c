@@ -85,3 +85,11 @@ size_t inflight_count(const struct inflight *t, enum flight_state state)
 {
         return t->counts[state];
 }
+
+void inflight_each(const struct inflight *t, enum flight_state state,
+                   void (*fn)(void *data, const struct flight *flight), void *data)
+{
+        for (size_t i = 0; i < t->n; i++)
+                if (t->flights[i].state == state)
+                        fn(data, &t->flights[i]);
+}

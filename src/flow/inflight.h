@@ -45,4 +45,7 @@ void inflight_give(struct inflight *t, struct flight *flight);
 
 void inflight_move(struct inflight *t, struct flight *flight, enum flight_state state);
 
+void inflight_each(const struct inflight *t, enum flight_state state,
+                   void (*fn)(void *data, const struct flight *flight), void *data);
+
 size_t inflight_count(const struct inflight *t, enum flight_state state);

@@ -7,18 +7,36 @@
 
 /* What only the moment and the configuration can tell. */
 static int check(const struct intake *intake, const struct job_fields *fields,
-                 struct receipt *receipt)
+                 char error[INTAKE_ERROR_SIZE])
 {
-        if (fields->payload.size > intake->payload_max)
-                snprintf(receipt->error, sizeof(receipt->error),
-                         "payload of %zu bytes; at most %zu are allowed", fields->payload.size,
-                         intake->payload_max);
-        else if (fields->run_at > clock_wall_ms() + JOB_DELAY_MAX / PEN_MSEC)
-                snprintf(receipt->error, sizeof(receipt->error),
-                         "run_at is further ahead than the 365d that are allowed");
-        else
-                return 0;
-        return -EINVAL;
+        pen_usec delay_max = intake->delay_max ? intake->delay_max : JOB_DELAY_MAX;
+
+        if (fields->payload.size > intake->payload_max) {
+                snprintf(error, INTAKE_ERROR_SIZE, "payload of %zu bytes; at most %zu are allowed",
+                         fields->payload.size, intake->payload_max);
+                return -EMSGSIZE;
+        }
+        if (fields->delay > delay_max || fields->run_at > clock_wall_ms() + delay_max / PEN_MSEC) {
+                snprintf(error, INTAKE_ERROR_SIZE,
+                         "the start is further ahead than the %llud that are allowed",
+                         (unsigned long long)(delay_max / PEN_DAY));
+                return -EINVAL;
+        }
+        if (intake->route && !route_find(intake->route, fields->type, error, INTAKE_ERROR_SIZE))
+                return -EINVAL;
+        return 0;
+}
+
+int intake_make(const struct intake *intake, const struct job_fields *fields, uint64_t source,
+                struct job **ret_job, char error[INTAKE_ERROR_SIZE])
+{
+        int r = check(intake, fields, error);
+
+        if (r == 0)
+                r = job_create(fields, ret_job);
+        if (r == 0)
+                (*ret_job)->source = source;
+        return r;
 }
 
 int intake_push(struct intake *intake, const struct job_fields *fields, uint64_t source,
@@ -26,14 +44,10 @@ int intake_push(struct intake *intake, const struct job_fields *fields, uint64_t
 {
         PEN_CLEANUP(job_unrefp) struct job *job = NULL;
         struct push push;
-        int r = check(intake, fields, ret_receipt);
+        int r = intake_make(intake, fields, source, &job, ret_receipt->error);
 
         if (r < 0)
-                return r;
-        r = job_create(fields, &job);
-        if (r < 0)
-                return r;
-        job->source = source;
+                return r == -EMSGSIZE ? -EINVAL : r;
         push = (struct push){ .job = job };
         r = store_push(intake->store, &push, 1, true);
         if (r < 0)

@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include <penstock/sync.h>
+#include <penstock/timeout.h>
 
 #define BATCH 128
 
@@ -11,7 +12,8 @@ struct settler {
         struct random random; /* of the jitter */
         struct list waiting;  /* flights */
         struct pen_event *changed;
-        bool finishing;
+        struct pen_timeout grace; /* of settler_run; begins with settler_finish */
+        bool running, finishing;
 };
 
 int settler_create(const struct settler_options *options, struct settler **ret_settler)
@@ -48,9 +50,11 @@ void settler_take(struct settler *s, struct flight *flight)
         pen_event_set(s->changed);
 }
 
-void settler_finish(struct settler *s)
+void settler_finish(struct settler *s, pen_usec grace)
 {
         s->finishing = true;
+        if (s->running)
+                (void)pen_timeout_reschedule(&s->grace, grace);
         pen_event_set(s->changed);
 }
 
@@ -88,9 +92,8 @@ static int settle_batch(struct settler *s)
         return 0;
 }
 
-int settler_run(void *arg)
+static int settle_all(struct settler *s)
 {
-        struct settler *s = arg;
         int r;
 
         for (;;) {
@@ -106,4 +109,16 @@ int settler_run(void *arg)
                 if (r < 0)
                         return r;
         }
+}
+
+int settler_run(void *arg)
+{
+        struct settler *s = arg;
+        int r;
+
+        pen_timeout_begin(&s->grace, PEN_FOREVER);
+        s->running = true;
+        r = settle_all(s);
+        s->running = false;
+        return pen_timeout_end(&s->grace, r);
 }

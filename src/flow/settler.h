@@ -34,5 +34,5 @@ void settler_take(struct settler *s, struct flight *flight);
 /* A task's function; `arg` is a struct settler. Runs until settler_finish and all is settled. */
 PEN_ASYNC int settler_run(void *arg);
 
-/* Nothing more will come. */
-void settler_finish(struct settler *s);
+/* Nothing more will come. What the store has not taken within `grace` stays unsettled: settler_run answers -ETIME. */
+void settler_finish(struct settler *s, pen_usec grace);

@@ -115,6 +115,17 @@ void supervisor_free(struct supervisor *s)
         free(s);
 }
 
+void supervisor_each_running(const struct supervisor *s,
+                             void (*fn)(void *data, const struct flight *flight), void *data)
+{
+        inflight_each(s->inflight, FLIGHT_RUNNING, fn, data);
+}
+
+const struct route *supervisor_route(const struct supervisor *s)
+{
+        return &s->options.route;
+}
+
 size_t supervisor_count(const struct supervisor *s, enum flight_state state)
 {
         return inflight_count(s->inflight, state);
@@ -242,7 +253,7 @@ int supervisor_stop(struct supervisor *s, pen_usec grace)
 
         /* From here on nothing waits for anybody else's work. */
         consumed = join_uncancellably(s->consuming);
-        settler_finish(s->settler);
+        settler_finish(s->settler, s->options.settle_grace ? s->options.settle_grace : PEN_FOREVER);
         settled = join_uncancellably(s->settling);
         (void)end_group(s->holding);
         free_groups(s);

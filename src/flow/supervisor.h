@@ -25,6 +25,8 @@ struct supervisor_options {
         pen_usec timeout;       /* of an attempt; PEN_FOREVER: none */
         struct retry_policy retry;
         struct observer observer;
+        pen_usec
+                settle_grace; /* for the store, at the end, to take the last results; 0: PEN_FOREVER */
 };
 
 struct supervisor;
@@ -42,8 +44,16 @@ int supervisor_resume(struct supervisor *s);
 /* Stops fetching, gives back what is buffered, lets what runs finish for `grace`, takes the rest
  * back (released), settles all. To be called once after a start, also by a task that was cancelled: a
  * further cancellation ends the grace at once, and stays pending.
- * 0, or what one of the rooms has failed with. */
+ * 0, or what one of the rooms has failed with; -ETIME: the store did not take all results, and what it knows of those
+ * jobs is that we hold them. */
 int supervisor_stop(struct supervisor *s, pen_usec grace);
+
+/* Calls fn for each job that a handler runs now. */
+void supervisor_each_running(const struct supervisor *s,
+                             void (*fn)(void *data, const struct flight *flight), void *data);
+
+/* Which handlers run its jobs; as long as the supervisor lives. */
+const struct route *supervisor_route(const struct supervisor *s);
 
 size_t supervisor_count(const struct supervisor *s, enum flight_state state);
 

@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include <base/util.h>
+#include <base/list.h>
 
 #define JOB_VERSION 1 /* of the table of fields */
 #define JOB_META_MAX 16
@@ -76,6 +76,7 @@ struct job {
         union {       /* the store's own, while the job is live */
                 void *record;
                 struct {
+                        struct list held;
                         uint64_t ms, seq;
                 } entry;
         };

@@ -143,6 +143,16 @@ int redis_receive(struct redis_call *call, struct answer **ret_answer)
         return call_wait(call, ret_answer);
 }
 
+int redis_wait(struct redis_call *call)
+{
+        return pen_event_wait(call->done);
+}
+
+void redis_call_drop(struct redis_call *call)
+{
+        call_leave(call);
+}
+
 int redis_command(struct redis *redis, const struct redis_arg *args, size_t n, pen_usec patience,
                   struct answer **ret_answer)
 {

@@ -78,3 +78,9 @@ struct redis_call;
 int redis_send(struct redis *redis, const struct redis_arg *args, size_t n, pen_usec patience,
                struct redis_call **ret_call);
 PEN_ASYNC int redis_receive(struct redis_call *call, struct answer **ret_answer);
+
+/* Waits until the answer is there, and leaves it there: receive is still due. -ECANCELED: it is not there yet. */
+PEN_ASYNC int redis_wait(struct redis_call *call);
+
+/* In place of receive: whatever the answer will be. */
+void redis_call_drop(struct redis_call *call);

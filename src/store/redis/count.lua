@@ -1,0 +1,27 @@
+-- Looks at all of a queue at one moment.
+-- -> ready, delayed, running, dead letters, {counter, value, …}; what has ended and is not yet trimmed is not counted
+local function pending_of(consumer)
+  for _, c in ipairs(redis.call('XINFO', 'CONSUMERS', ready, group)) do
+    local info = {}
+    for i = 1, #c, 2 do info[c[i]] = c[i + 1] end
+    if info['name'] == consumer then return info['pending'] end
+  end
+  return 0
+end
+local undelivered, pending = 0, 0
+if redis.call('EXISTS', ready) == 1 then
+  for _, g in ipairs(redis.call('XINFO', 'GROUPS', ready)) do
+    local info = {}
+    for i = 1, #g, 2 do info[g[i]] = g[i + 1] end
+    if info['name'] == group then
+      pending = info['pending']
+      if redis.call('XRANGE', ready, '(' .. info['last-delivered-id'], '+', 'COUNT', 1)[1] then
+        -- Redis does not always know the lag; at least one there is.
+        undelivered = math.max(1, info['lag'] or redis.call('XLEN', ready) - pending)
+      end
+    end
+  end
+end
+local released = pending > 0 and pending_of('released') or 0
+return { undelivered + released, redis.call('ZCARD', delayed), pending - released,
+  redis.call('XLEN', dead), redis.call('HGETALL', counters) }

@@ -1,0 +1,127 @@
+/* Pushing: a plain XADD where nothing has to be answered for, push.lua where the job has an id or the queue a
+ * capacity. All of a call leave in one write. */
+#include <errno.h>
+
+#include <penstock/task.h>
+#include <store/redis/queue.h>
+
+#define FULL_PAUSE (100 * PEN_MSEC)
+#define AT_ONCE 256
+
+static int send_push(struct redis_queue *q, const struct job_fields *fields,
+                     struct redis_call **ret_call)
+{
+        char meta_names[JOB_META_MAX][80];
+        COMMAND(c, 8 + ENTRY_FIELDS_MAX, ENTRY_NUMBERS_MAX);
+
+        if (fields->id || q->options.capacity > 0) {
+                command_script(&c, &q->store->scripts, SCRIPT_PUSH, q->ready);
+        } else {
+                command_string(&c, "XADD");
+                command_string(&c, q->ready);
+                command_string(&c, "*");
+        }
+        entry_append(&c, fields, meta_names);
+        return redis_send(q->store->redis, c.args, c.n, 0, ret_call);
+}
+
+static void take_id(struct job *job, const struct reply *id)
+{
+        if (job->fields.id || id->n >= sizeof(job->made_id))
+                return;
+        memcpy(job->made_id, id->data, id->n + 1);
+        job->fields.id = job->made_id;
+}
+
+static enum push_result result_of(const struct reply *reply, struct job *job)
+{
+        const char *word;
+
+        if (reply->type != REPLY_ARRAY) { /* of XADD */
+                take_id(job, reply);
+                return PUSH_STORED;
+        }
+        word = reply->items[0].data;
+        if (!strcmp(word, "exists"))
+                return PUSH_EXISTS;
+        if (!strcmp(word, "conflict"))
+                return PUSH_CONFLICT;
+        if (!strcmp(word, "full"))
+                return PUSH_FULL;
+        take_id(job, &reply->items[1]);
+        return PUSH_STORED;
+}
+
+/* Less than 0: cancelled, or a connection that broke under jobs that may be stored or not. */
+static int receive_push(struct redis_queue *q, struct redis_call *call, struct push *push)
+{
+        PEN_CLEANUP(answer_freep) struct answer *answer = NULL;
+        int r = redis_receive(call, &answer);
+
+        if (r == -ECONNRESET)
+                return push->job->fields.id ? 0 : r; /* an id may be pushed again */
+        if (r == -EREMOTEIO)
+                return queue_recover(q, answer, 0);
+        if (r == 0) {
+                queue_is_well(q);
+                push->result = result_of(&answer->reply, push->job);
+        }
+        return r;
+}
+
+static bool wants_push(const struct push *push, bool wait)
+{
+        return push->result == PUSH_PENDING || (wait && push->result == PUSH_FULL);
+}
+
+/* Those that have no result yet, once. */
+static int push_round(struct redis_queue *q, struct push *pushes, size_t n, bool wait)
+{
+        struct redis_call *calls[AT_ONCE] = { NULL };
+        int r = redis_store_ready(q->store), failed = 0;
+
+        for (size_t i = 0; i < n && r == 0; i++)
+                if (wants_push(&pushes[i], wait))
+                        r = send_push(q, &pushes[i].job->fields, &calls[i]);
+        if (r == -ENOTCONN)
+                r = 0;
+        for (size_t i = 0; i < n; i++) {
+                int got = calls[i] ? receive_push(q, calls[i], &pushes[i]) : 0;
+
+                if (got < 0)
+                        failed = got;
+        }
+        return failed < 0 ? failed : r;
+}
+
+static size_t count_wanting(const struct push *pushes, size_t n, bool wait)
+{
+        size_t wanting = 0;
+
+        for (size_t i = 0; i < n; i++)
+                wanting += wants_push(&pushes[i], wait);
+        return wanting;
+}
+
+static int push_some(struct redis_queue *q, struct push *pushes, size_t n, bool wait)
+{
+        int r = push_round(q, pushes, n, wait);
+
+        while (r == 0 && count_wanting(pushes, n, wait) > 0) {
+                r = pen_sleep(FULL_PAUSE);
+                if (r == 0)
+                        r = push_round(q, pushes, n, wait);
+        }
+        return r;
+}
+
+int redis_push(struct store_queue *head, struct push *pushes, size_t n, bool wait)
+{
+        int r = 0;
+
+        for (size_t i = 0; i < n; i++)
+                pushes[i].result = PUSH_PENDING;
+        for (size_t i = 0; i < n && r == 0; i += AT_ONCE)
+                r = push_some(redis_queue(head), pushes + i, MIN(n - i, (size_t)AT_ONCE), wait);
+        return r;
+}
