@@ -28,7 +28,7 @@ IN_LOOP(counts_are_those_of_the_store_and_of_this_daemon)
         api_expect(&w, "GET /v1/queues/mail", 200,
                    "{\"name\":\"mail\",\"ready\":1,\"delayed\":1,\"buffered\":1,\"running\":1,"
                    "\"dead_letters\":1,\"done\":1,\"dead\":1,\"expired\":0,\"cancelled\":0,"
-                   "\"paused\":true}\n");
+                   "\"duplicates\":0,\"conflicts\":0,\"paused\":true}\n");
         api_expect(&w, "GET /v1/queues", 200, "{\"queues\":[{\"name\":\"mail\",\"ready\":1,");
         for (int i = 0; i < 2; i++) {
                 api_settle(&w, fetched[i], OUTCOME_DONE);
