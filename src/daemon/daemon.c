@@ -234,6 +234,8 @@ static void close_all(struct daemon *d)
         http_api_free(d->api);
         while (!list_empty(&d->services))
                 service_close(list_first(&d->services, struct service, link));
+        if (d->redis)
+                redis_store_farewell(d->redis);
         pen_group_free(TAKE(d->storing));
         redis_store_free(d->redis);
         instance_release(&d->instance, d->state >= DAEMON_DRAINING);

@@ -8,6 +8,7 @@
 #include <daemon/http_call.h>
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #define BATCH 64

@@ -1,0 +1,45 @@
+/* What of a daemon a Redis store sees: a store, a queue, and the task that keeps the lease. Several may live in one loop,
+ * each with connections of its own, as several processes would.
+ *
+ * And the server as an operator sees it: by connections that have nothing to do with those of the store. */
+#pragma once
+
+#include "../redis_server.h"
+
+#include <store/redis/store.h>
+
+struct redis_daemon {
+        struct redis_store *store;
+        struct store_queue *queue;
+        struct pen_task *running, *leasing;
+};
+
+struct redis_daemon_options {
+        const char *instance; /* NULL: "daemon" */
+        const char *former;
+        pen_usec lease; /* 0: 15 s */
+        struct store_queue_options queue; /* no name: "q"; no max_crashes: 3; no dead_keep: PEN_FOREVER */
+};
+
+/* Answers when it is connected and holds its lease. */
+void redis_daemon_open(struct redis_daemon *d, const struct redis_server *server,
+                       const struct redis_daemon_options *options);
+
+/* In order, as at a TERM: what it holds is given back. */
+void redis_daemon_close(struct redis_daemon *d);
+
+/* As kill -9: its connections end, and nothing is said to Redis. */
+void redis_daemon_kill(struct redis_daemon *d);
+
+/* It stands still as far as its lease goes, and goes on. */
+void redis_daemon_stall(struct redis_daemon *d);
+void redis_daemon_go_on(struct redis_daemon *d);
+
+/* redis_server_ask with a format; the answer lives until the tenth call after. */
+const char *asked(const struct redis_server *server, const char *format, ...)
+        __attribute__((format(printf, 2, 3)));
+long asked_number(const struct redis_server *server, const char *format, ...)
+        __attribute__((format(printf, 2, 3)));
+
+/* All keys, sorted, with a blank after each. */
+const char *asked_keys(const struct redis_server *server, const char *pattern);
