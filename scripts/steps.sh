@@ -220,7 +220,8 @@ scenarios() {
         local root=$PWD/root status=0 log=$PWD/scenarios.out
 
         make -s install DESTDIR="$root" >/dev/null || return
-        PATH=$root/usr/local/bin:$PATH LD_LIBRARY_PATH=$root/usr/local/lib \
+        make -s checkers || return
+        CHECKERS=$PWD/tests/checker PATH=$root/usr/local/bin:$PATH LD_LIBRARY_PATH=$root/usr/local/lib \
                 PKG_CONFIG_PATH=$root/usr/local/lib/pkgconfig PKG_CONFIG_SYSROOT_DIR=$root \
                 "$top/tests/scenario/run" >"$log" 2>&1 || status=$?
         cat "$log"

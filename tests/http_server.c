@@ -353,10 +353,15 @@ static int accept_all(void *arg)
 
 struct http_server *http_server_start(void)
 {
+        return http_server_start_at("127.0.0.1:0");
+}
+
+struct http_server *http_server_start_at(const char *address)
+{
         struct http_server *server = calloc(1, sizeof(*server));
 
         ck_assert_ptr_nonnull(server);
-        ck_assert_int_eq(pen_listen("127.0.0.1:0", &server->listener), 0);
+        ck_assert_int_eq(pen_listen(address, &server->listener), 0);
         ck_assert_int_eq(pen_spawn(accept_all, server, &server->task), 0);
         return server;
 }

@@ -25,8 +25,10 @@ struct http_counts {
         size_t requests, running, most_running;
 };
 
-/* Serves until it is stopped, at 127.0.0.1. Call from a task or from the root of a loop. */
+/* Serves until it is stopped, at 127.0.0.1 or at an address that pen_listen takes. Call from a task or
+ * from the root of a loop. */
 struct http_server *http_server_start(void);
+struct http_server *http_server_start_at(const char *address);
 void http_server_stop(struct http_server *server); /* from a task */
 void http_server_stopp(struct http_server **server);
 

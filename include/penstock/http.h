@@ -20,6 +20,9 @@ struct pen_http_options {
         const char *user_agent;   /* copied */
         const char *ca_file;      /* NULL: the system's; copied */
         bool insecure;            /* do not check certificates */
+        /* NULL: hosts are reached by name and port. Else all requests go to the Unix socket at this
+         * path, whatever host their URL names (that is still sent, as Host); copied. */
+        const char *unix_socket;
         /* Asked for each address before it is connected to (may be NULL): 0 goes on, less refuses,
          * and the request answers with that. Must not suspend. */
         int (*allow_address)(const void *sockaddr, size_t size, void *data);
@@ -31,6 +34,7 @@ struct pen_http_options {
                 .connect_timeout = 10 * PEN_SEC, .user_agent = "penstock" \
         }
 
+/* -ENAMETOOLONG: the path of the Unix socket.  -ENXIO, -ENOMEM. */
 int pen_http_client_create(const struct pen_http_options *options,
                            struct pen_http_client **ret_client);
 
@@ -63,7 +67,7 @@ struct pen_http_response {
 /* Sends the request and reads the whole response, which the caller gives to
  * pen_http_response_deinit. Every status is a success here: see pen_http_raise_for_status.
  * -EINVAL: not an http(s) URL, or a header with a line end.  -ENXIO: the host is not known.
- * -EAGAIN: the name servers do not answer.
+ * -EAGAIN: the name servers do not answer.  -ENOENT, -EACCES: of a Unix socket.
  * -ECONNREFUSED, -ECONNRESET, -ENETUNREACH, -ETIMEDOUT (connecting), -ETIME (`timeout`).
  * -EPROTO: not HTTP, or TLS failed.  -EFBIG.  -ENOMEM.  `error` (may be NULL) then says more.
  * Cancelled: at once, and the connection is closed. What the request points to is used until the end.

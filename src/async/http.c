@@ -39,6 +39,11 @@ static int run_prepare(void *arg)
         return 0;
 }
 
+static bool must_resolve(const struct transfer *t)
+{
+        return t->host && !t->client->unix_socket;
+}
+
 static int run_start(void *arg)
 {
         struct transfer *t = arg;
@@ -49,7 +54,7 @@ static int run_start(void *arg)
                 r = http_transfer_set_headers(t);
         if (r < 0)
                 return r;
-        if (t->host && curl_easy_setopt(t->easy, CURLOPT_RESOLVE, &t->resolve) != CURLE_OK)
+        if (must_resolve(t) && curl_easy_setopt(t->easy, CURLOPT_RESOLVE, &t->resolve) != CURLE_OK)
                 return -ENOMEM;
         return curl_multi_add_handle(t->client->multi, t->easy) == CURLM_OK ? 0 : -ENOMEM;
 }
@@ -118,6 +123,8 @@ static int judge(struct transfer *t, char *error)
                          strerror(-r));
         else if (r < 0 && r == t->refusal)
                 http_say(error, "refused to connect: %s", strerror(-r));
+        else if (t->code == CURLE_COULDNT_CONNECT && t->client->unix_socket)
+                http_say(error, "%s: %s", t->client->unix_socket, strerror(-r));
         else if (r < 0)
                 http_say(error, "%s", t->error[0] ? t->error : curl_easy_strerror(t->code));
         return r;
@@ -149,7 +156,7 @@ static int perform(struct pen_http_client *client, const struct pen_http_request
                 return r;
         t = p.transfer;
         t->task = client->loop->current;
-        if (t->host)
+        if (must_resolve(t))
                 r = http_transfer_resolve(t, error);
         if (r == 0)
                 r = pen_on_thread_stack(run_start, t);

@@ -48,7 +48,7 @@ struct pen_http_client {
         size_t n_idle;
         struct list broken; /* transfers that have lost their sockets' events */
         struct pen_http_options options;
-        char *user_agent, *ca_file;
+        char *user_agent, *ca_file, *unix_socket;
 };
 
 /* One descriptor of curl's. */

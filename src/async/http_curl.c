@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 /* --- sockets ------------------------------------------------------------------------------------ */
@@ -270,6 +271,25 @@ static int run_create(void *arg)
         return 0;
 }
 
+/* *to stays NULL if `text` is. */
+static int copy_text(char **to, const char *text)
+{
+        *to = text ? strdup(text) : NULL;
+        return text && !*to ? -ENOMEM : 0;
+}
+
+static int copy_options(struct pen_http_client *c, const struct pen_http_options *options)
+{
+        int r = copy_text(&c->user_agent, options->user_agent);
+
+        if (r == 0)
+                r = copy_text(&c->ca_file, options->ca_file);
+        if (r == 0)
+                r = copy_text(&c->unix_socket, options->unix_socket);
+        c->options = *options;
+        return r;
+}
+
 int pen_http_client_create(const struct pen_http_options *options,
                            struct pen_http_client **ret_client)
 {
@@ -278,20 +298,20 @@ int pen_http_client_create(const struct pen_http_options *options,
 
         if (!current_loop)
                 return -ENXIO;
+        if (options->unix_socket &&
+            strlen(options->unix_socket) >= sizeof(((struct sockaddr_un *)NULL)->sun_path))
+                return -ENAMETOOLONG;
         c = calloc(1, sizeof(*c));
         if (!c)
                 return -ENOMEM;
         c->loop = current_loop;
-        c->options = *options;
         c->kick.fn = run_kick;
         list_init(&c->kick.link);
         list_init(&c->broken);
         evtimer_assign(&c->timer, c->loop->base, on_timer, c);
-        c->user_agent = options->user_agent ? strdup(options->user_agent) : NULL;
-        c->ca_file = options->ca_file ? strdup(options->ca_file) : NULL;
-        r = (options->user_agent && !c->user_agent) || (options->ca_file && !c->ca_file)
-                    ? -ENOMEM
-                    : pen_on_thread_stack(run_create, c);
+        r = copy_options(c, options);
+        if (r == 0)
+                r = pen_on_thread_stack(run_create, c);
         if (r < 0) {
                 pen_http_client_free(c);
                 return r;
@@ -327,6 +347,7 @@ void pen_http_client_free(struct pen_http_client *c)
         free(c->sockets);
         free(c->user_agent);
         free(c->ca_file);
+        free(c->unix_socket);
         free(c);
 }
 

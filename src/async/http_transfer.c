@@ -114,6 +114,8 @@ static void set_options(struct transfer *t)
                          connect_ms > 0 ? (long)MIN(connect_ms, (pen_usec)INT32_MAX) : INT32_MAX);
         /* A request that waits for a connection must still find the addresses it brought. */
         curl_easy_setopt(easy, CURLOPT_DNS_CACHE_TIMEOUT, 3600L);
+        if (t->client->unix_socket)
+                curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, t->client->unix_socket);
         if (t->client->ca_file)
                 curl_easy_setopt(easy, CURLOPT_CAINFO, t->client->ca_file);
         if (options->insecure) {

@@ -6,16 +6,11 @@
 
 #include "config.h"
 #include <cli/cli.h>
+#include <cli/place.h>
 
-static const struct verb *const verbs[] = { &verb_run };
-
-static void print_help(FILE *to)
-{
-        fprintf(to, "Usage: penstock VERB [OPTION…]\n\n");
-        for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
-                fprintf(to, "  %-8s %s\n", verbs[i]->name, verbs[i]->summary);
-        fprintf(to, "\n`penstock VERB --help` tells more; `penstock --version` the version.\n");
-}
+static const struct verb *const verbs[] = {
+        &verb_run, &verb_push, &verb_status, &verb_join, &verb_dead, &verb_config,
+};
 
 /* Were one of 0, 1, 2 closed, the next file opened would be taken for it. */
 static void fill_standard_descriptors(void)
@@ -28,27 +23,36 @@ static void fill_standard_descriptors(void)
         close(fd);
 }
 
+/* The options before the verb; then argv[1] is the verb. */
+static int read_place(int *argc, char ***argv, struct place *place)
+{
+        static const struct option_row rows[] = { PLACE_OPTIONS(struct place, ) };
+        static const struct option_table table = {
+                .rows = rows,
+                .n_rows = ARRAY_SIZE(rows),
+                .stops = true,
+        };
+        int index, r = options_parse(&table, *argc, *argv, place, &index);
+
+        if (r >= 0)
+                return r;
+        *argc -= index - 1;
+        *argv += index - 1;
+        return -1;
+}
+
 int main(int argc, char **argv)
 {
-        const char *name = argc > 1 ? argv[1] : NULL;
+        struct place place = { 0 };
+        int r;
 
         fill_standard_descriptors();
-        if (!name) {
-                print_help(stderr);
-                return EXIT_USAGE;
-        }
-        if (!strcmp(name, "--help") || !strcmp(name, "-h")) {
-                print_help(stdout);
-                return EXIT_WELL;
-        }
-        if (!strcmp(name, "--version") || !strcmp(name, "-V")) {
+        if (argc > 1 && (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V"))) {
                 printf("penstock %s\n", PACKAGE_VERSION);
                 return EXIT_WELL;
         }
-        for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
-                if (!strcmp(name, verbs[i]->name))
-                        return verbs[i]->run(argc - 1, argv + 1);
-        fprintf(stderr, "penstock: there is no verb `%s`\n\n", name);
-        print_help(stderr);
-        return EXIT_USAGE;
+        r = read_place(&argc, &argv, &place);
+        if (r >= 0)
+                return r;
+        return cli_dispatch(NULL, verbs, ARRAY_SIZE(verbs), &place, argc, argv);
 }

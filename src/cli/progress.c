@@ -3,33 +3,25 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <base/util.h>
-#include <job/json.h>
+#include <cli/cli.h>
+#include <cli/terminal.h>
 #include <penstock/loop.h>
 
 #define TELL_EVERY (10 * PEN_SEC) /* without a terminal */
 #define BAR_MAX 40
 
-void progress_init(struct progress *p)
+void progress_init(struct progress *p, const char *verb)
 {
-        const char *term = getenv("TERM");
-
         *p = (struct progress){
-                .terminal = isatty(STDERR_FILENO) && term && strcmp(term, "dumb") != 0,
+                .verb = verb,
+                .terminal = terminal_is(STDERR_FILENO),
                 .began = pen_now(),
                 .told = pen_now(),
                 .last = pen_now(),
         };
-}
-
-static unsigned columns(void)
-{
-        struct winsize size;
-
-        return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
 }
 
 /* Of the last seconds: half of what it was a second ago, half of what was since. */
@@ -58,7 +50,8 @@ static void format_numbers(char *to, size_t size, const struct progress *p,
                     (unsigned long long)(MIN(n->ended, n->total) * 100 / n->total));
         if (n->failed > 0)
                 ADD("  %llu failed", (unsigned long long)n->failed);
-        ADD("  %zu running", n->running);
+        if (n->running >= 0)
+                ADD("  %zd running", n->running);
         if (p->rate > 0)
                 ADD("  %.*f/s", p->rate < 10 ? 1 : 0, p->rate);
         if (n->draining)
@@ -70,7 +63,7 @@ static void format_numbers(char *to, size_t size, const struct progress *p,
 
 static void draw(struct progress *p, const struct progress_numbers *n)
 {
-        unsigned width = columns(), bar, full;
+        unsigned width = terminal_columns(STDERR_FILENO), bar, full;
         char numbers[160], line[BAR_MAX + 1];
         size_t length;
 
@@ -100,7 +93,7 @@ void progress_update(struct progress *p, const struct progress_numbers *numbers)
         } else if (pen_now() - p->told >= TELL_EVERY) {
                 p->told = pen_now();
                 format_numbers(text, sizeof(text), p, numbers);
-                fprintf(stderr, "penstock run: %s\n", text);
+                cli_say(p->verb, "%s", text);
         }
 }
 
@@ -112,25 +105,6 @@ void progress_end(struct progress *p)
         fflush(stderr);
 }
 
-/* What a job has written must not reach the terminal's ears: control characters, those of U+0080
- * to U+009F too, and what is not UTF-8 at all. */
-static void print_escaped(const char *text)
-{
-        bool utf8 = json_is_utf8(text, strlen(text));
-
-        for (; *text; text++) {
-                unsigned char c = (unsigned char)*text, next = (unsigned char)text[1];
-
-                if (c == '\n')
-                        fputs(" | ", stderr);
-                else if (c < ' ' || c == 0x7f ||
-                         (c >= 0x80 && (!utf8 || (c == 0xc2 && next < 0xa0))))
-                        fprintf(stderr, "\\x%02x", c);
-                else
-                        fputc(c, stderr);
-        }
-}
-
 void progress_say(struct progress *p, const char *format, ...)
 {
         char text[512];
@@ -140,7 +114,5 @@ void progress_say(struct progress *p, const char *format, ...)
         va_start(args, format);
         vsnprintf(text, sizeof(text), format, args);
         va_end(args);
-        fputs("penstock run: ", stderr);
-        print_escaped(text);
-        fputc('\n', stderr);
+        cli_say(p->verb, "%s", text);
 }

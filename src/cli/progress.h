@@ -6,11 +6,12 @@
 struct progress_numbers {
         uint64_t ended, total; /* total 0: not known */
         uint64_t failed;
-        size_t running;
+        ssize_t running; /* less than 0: nothing runs here */
         bool draining;
 };
 
 struct progress {
+        const char *verb; /* who speaks */
         bool terminal;
         bool drawn; /* the bar stands on the present line */
         pen_usec began, told;
@@ -19,7 +20,7 @@ struct progress {
         double rate;
 };
 
-void progress_init(struct progress *p);
+void progress_init(struct progress *p, const char *verb);
 
 /* Draws the bar anew, or tells a line if it is time for one. To be called every 100 ms or so. */
 void progress_update(struct progress *p, const struct progress_numbers *numbers);

@@ -8,6 +8,7 @@
 #include <sys/resource.h>
 
 #include <cli/cli.h>
+#include <cli/place.h>
 #include <cli/progress.h>
 #include <cli/run_input.h>
 #include <cli/run_options.h>
@@ -91,12 +92,12 @@ static int watch_signals(void *arg)
 
 static void update_progress(struct run *run)
 {
-        uint64_t lines = run_input_estimate_lines(&run->input);
+        uint64_t lines = lines_estimate(&run->input.lines);
         struct progress_numbers numbers = {
                 .ended = run_results_ended(&run->results),
-                .total = run->input.ended ? run->input.pushed + run->results.invalid : lines,
+                .total = run->input.lines.ended ? run->input.pushed + run->results.invalid : lines,
                 .failed = run->results.dead + run->results.expired + run->results.invalid,
-                .running = supervisor_count(run->supervisor, FLIGHT_RUNNING),
+                .running = (ssize_t)supervisor_count(run->supervisor, FLIGHT_RUNNING),
                 .draining = run->interrupts > 0,
         };
 
@@ -155,12 +156,12 @@ static void print_summary(const struct run *run)
         if (res->retried > 0)
                 fprintf(stderr, "; retries: %" PRIu64, res->retried);
         fputc('\n', stderr);
-        if (run->left > 0 || !run->input.ended)
+        if (run->left > 0 || !run->input.lines.ended)
                 fprintf(stderr,
                         "penstock run: read and left: %" PRIu64 " (stopped while running: %" PRIu64
                         "); %s was read up to line %" PRIu64 "%s\n",
-                        run->left, res->stopped, run->input.name, run->input.line,
-                        run->input.ended ? ", its end" : "");
+                        run->left, res->stopped, run->input.lines.name, run->input.line,
+                        run->input.lines.ended ? ", its end" : "");
 }
 
 /* -errno: it could not be written. */
@@ -173,7 +174,7 @@ static int print_json_summary(const struct run *run)
                ",\"left\":%" PRIu64 ",\"stopped\":%" PRIu64 ",\"lines_read\":%" PRIu64
                ",\"input_ended\":%s,\"seconds\":%.3f,\"run_ms_p50\":%.3f,\"run_ms_p99\":%.3f}\n",
                res->done, res->dead, res->expired, res->invalid, run->input.repeated, res->retried,
-               run->left, res->stopped, run->input.line, run->input.ended ? "true" : "false",
+               run->left, res->stopped, run->input.line, run->input.lines.ended ? "true" : "false",
                (double)(pen_now() - run->began) / (double)PEN_SEC,
                (double)histogram_percentile(&res->run_us, 50) / (double)PEN_MSEC,
                (double)histogram_percentile(&res->run_us, 99) / (double)PEN_MSEC);
@@ -272,7 +273,7 @@ static int create_rooms(struct run *run)
                         },
                         &run->supervisor);
         run->intake = (struct intake){ .store = run->store, .payload_max = PAYLOAD_MAX };
-        run->input.lines = o->lines;
+        run->input.text = o->lines;
         run->input.intake = &run->intake;
         run->input.results = &run->results;
         return r;
@@ -302,7 +303,7 @@ static int read_and_join(struct run *run)
         int r = run_input_run(&run->input);
 
         if (r < 0 && r != -ECANCELED)
-                fprintf(stderr, "penstock run: %s: %s\n", run->input.name, strerror(-r));
+                fprintf(stderr, "penstock run: %s: %s\n", run->input.lines.name, strerror(-r));
         return r < 0 ? r : store_join(run->store);
 }
 
@@ -338,7 +339,7 @@ static int run_main(void *arg)
 
         run->main_task = pen_task_current();
         run->began = pen_now();
-        progress_init(&run->progress);
+        progress_init(&run->progress, "run");
         run->results.progress = &run->progress;
         r = run_results_start(&run->results);
         if (r == 0)
@@ -368,17 +369,17 @@ static bool all_done(const struct run *run)
 {
         const struct run_results *res = &run->results;
 
-        return run->input.ended && run->left == 0 && res->dead == 0 && res->expired == 0 &&
+        return run->input.lines.ended && run->left == 0 && res->dead == 0 && res->expired == 0 &&
                res->invalid == 0 && res->error == 0;
 }
 
 static int open_files(struct run *run)
 {
-        int r = run_input_open(&run->input, run->options.file);
+        int r = lines_open(&run->input.lines, run->options.file);
 
         if (r < 0)
-                return cli_usage_error("run", "%s: %s", run->input.name, strerror(-r));
-        r = run_results_open(&run->results, run->options.results, run->input.fd);
+                return cli_usage_error("run", "%s: %s", run->input.lines.name, strerror(-r));
+        r = run_results_open(&run->results, run->options.results, run->input.lines.fd);
         if (r == -EEXIST)
                 return cli_usage_error("run", "--results %s: that is the input", run->results.name);
         if (r < 0)
@@ -386,11 +387,14 @@ static int open_files(struct run *run)
         return -1;
 }
 
-static int run_verb(int argc, char **argv)
+static int run_verb(const struct place *place, int argc, char **argv)
 {
         static struct run run;
         int r, code;
 
+        if (place->config || place->store || place->socket)
+                return cli_usage_error("run",
+                                       "it keeps its jobs itself: no -c, --store or --socket");
         code = run_options_parse(argc, argv, &run.options);
         if (code < 0 && make_room_for_descriptors(run.options.concurrency, run.options.command,
                                                   &run.commands_fds) < 0)

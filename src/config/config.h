@@ -17,8 +17,9 @@ enum config_store_kind {
 
 struct config_store {
         enum config_store_kind kind;
-        const char *url;      /* redis://[user:pass@]host:port/db, unix:///path */
-        const char *password; /* what store.password_file holds; NULL: none */
+        const char *url;           /* redis://[user:pass@]host:port/db, unix:///path */
+        const char *password_file; /* NULL: none */
+        const char *password;      /* what it holds; NULL: none */
         const char *prefix;
         pen_usec lease;
 };
@@ -26,9 +27,10 @@ struct config_store {
 struct config_http {
         const char *const *listen; /* "unix:/path", "HOST:PORT"; may be none */
         size_t n_listen;
-        unsigned mode;     /* of the Unix socket */
-        const char *group; /* of the Unix socket; NULL: the process's */
-        const char *token; /* what token_file holds; NULL: none */
+        unsigned mode;          /* of the Unix socket */
+        const char *group;      /* of the Unix socket; NULL: the process's */
+        const char *token_file; /* NULL: none */
+        const char *token;      /* what it holds; NULL: none */
 };
 
 enum config_log_jobs {
@@ -57,8 +59,10 @@ enum config_handler_kind {
 
 struct config_exec {
         const char *const *argv; /* ends with NULL */
-        const char *const *env;  /* "NAME=value", ends with NULL */
-        const char *cwd;         /* NULL: the daemon's */
+        size_t n_argv;
+        const char *const *env; /* "NAME=value", ends with NULL */
+        size_t n_env;
+        const char *cwd; /* NULL: the daemon's */
         pen_usec kill_after;
         const int *reject_exit;
         size_t n_reject_exit;
@@ -68,6 +72,7 @@ struct config_http_handler {
         const char *url, *method;
         pen_usec timeout;           /* of the request; 0: the attempt's */
         const char *const *headers; /* "Name: value", ends with NULL */
+        size_t n_headers;
         const int *reject_status, *retry_status;
         size_t n_reject_status, n_retry_status;
 };
@@ -104,7 +109,7 @@ struct config_queue {
         pen_usec dedupe, timeout; /* timeout 0: none */
         struct retry_policy retry;
         pen_usec dead_keep; /* 0: none are kept; PEN_FOREVER (`null`) */
-        uint64_t dead_max;   /* 0 (`null`): no limit */
+        uint64_t dead_max;  /* 0 (`null`): no limit */
 };
 
 struct config {
@@ -146,10 +151,10 @@ const struct config_queue *config_queue(const struct config *config, const char 
  * an equal one (but for the secrets). -ENOMEM. */
 int config_print(const struct config *config, struct buffer *to);
 
-/* Calls `differs` for every key whose value is not the same in both, "queues.emails.concurrency", with both
+/* -ENOMEM, and what was told until then stands. Calls `differs` for every key whose value is not the same in both, "queues.emails.concurrency", with both
  * values as they would be written; a queue or a handler that only one of them has is told once, with NULL for the
  * other's value. */
-void config_compare(const struct config *before, const struct config *after,
-                    void (*differs)(void *data, const char *key, const char *before,
-                                    const char *after),
-                    void *data);
+int config_compare(const struct config *before, const struct config *after,
+                   void (*differs)(void *data, const char *key, const char *before,
+                                   const char *after),
+                   void *data);

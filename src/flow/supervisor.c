@@ -121,6 +121,11 @@ void supervisor_each_running(const struct supervisor *s,
         inflight_each(s->inflight, FLIGHT_RUNNING, fn, data);
 }
 
+const struct route *supervisor_route(const struct supervisor *s)
+{
+        return &s->options.route;
+}
+
 size_t supervisor_count(const struct supervisor *s, enum flight_state state)
 {
         return inflight_count(s->inflight, state);

@@ -52,6 +52,9 @@ int supervisor_stop(struct supervisor *s, pen_usec grace);
 void supervisor_each_running(const struct supervisor *s,
                              void (*fn)(void *data, const struct flight *flight), void *data);
 
+/* Which handlers run its jobs; as long as the supervisor lives. */
+const struct route *supervisor_route(const struct supervisor *s);
+
 size_t supervisor_count(const struct supervisor *s, enum flight_state state);
 
 void supervisor_free(struct supervisor *s);

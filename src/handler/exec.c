@@ -16,7 +16,7 @@ struct exec {
         struct handler handler;
         char **argv;
         char **env; /* but for what an attempt adds */
-        char *placeholder;
+        char *placeholder, *cwd;
         bool replaces; /* argv has the placeholder */
         int *reject_exit;
         size_t n_reject_exit;
@@ -239,6 +239,7 @@ static int start(const struct exec *e, const struct attempt *attempt, bool has_i
                 .in = has_input ? PEN_STDIO_PIPE : PEN_STDIO_NULL,
                 .out = PEN_STDIO_PIPE,
                 .err = PEN_STDIO_PIPE,
+                .cwd = e->cwd,
                 .max_fds = e->max_fds,
         };
         int r;
@@ -346,6 +347,7 @@ static void exec_free(struct handler *handler)
         free(e->argv);
         free(e->env);
         free(e->placeholder);
+        free(e->cwd);
         free(e->reject_exit);
         free(e);
 }
@@ -368,7 +370,8 @@ static int copy_options(struct exec *e, const struct exec_options *o)
                 return r;
         e->placeholder = strdup(o->placeholder ? o->placeholder : "");
         e->reject_exit = malloc(size + 1);
-        if (!e->placeholder || !e->reject_exit)
+        e->cwd = o->cwd ? strdup(o->cwd) : NULL;
+        if (!e->placeholder || !e->reject_exit || (o->cwd && !e->cwd))
                 return -ENOMEM;
         if (size > 0)
                 memcpy(e->reject_exit, o->reject_exit, size);

@@ -24,6 +24,7 @@ struct exec_options {
         const char *placeholder;
         bool inherit_environment; /* all of ours; false: PATH LANG HOME TZ only */
         const char *const *env;   /* NAME=VALUE, NULL-terminated, may be NULL; goes before ours */
+        const char *cwd;          /* NULL: ours */
         const int *reject_exit;
         size_t n_reject_exit;
         size_t result_max; /* bytes of stdout that are kept; the rest is read and dropped */

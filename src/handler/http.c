@@ -26,7 +26,11 @@ struct http {
         bool has_body;
         pen_usec timeout;
         size_t result_max;
+        int *statuses; /* those that reject, then those that fail in spite of being among them */
+        size_t n_reject, n_retry;
 };
+
+static const int reject_by_default[] = { 400, 410, 413, 415, 422 };
 
 /* --- what is sent ------------------------------------------------------------------------------- */
 
@@ -162,25 +166,26 @@ static pen_usec read_retry_after(const struct pen_http_response *response)
         return read_date(value, &then) < 0 ? PEN_FOREVER : time_until(response, then);
 }
 
-static enum outcome outcome_of(int status)
+static bool has_status(const int *statuses, size_t n, int status)
 {
-        switch (status) {
-        case 200 ... 299:
-                return OUTCOME_DONE;
-        case 400:
-        case 410:
-        case 413:
-        case 415:
-        case 422:
-                return OUTCOME_REJECTED;
-        default:
-                return OUTCOME_FAILED;
-        }
+        for (size_t i = 0; i < n; i++)
+                if (statuses[i] == status)
+                        return true;
+        return false;
 }
 
-static void judge(struct pen_http_response *response, struct report *report)
+static enum outcome outcome_of(const struct http *h, int status)
 {
-        enum outcome outcome = outcome_of(response->status);
+        if (status >= 200 && status <= 299)
+                return OUTCOME_DONE;
+        if (has_status(h->statuses + h->n_reject, h->n_retry, status))
+                return OUTCOME_FAILED;
+        return has_status(h->statuses, h->n_reject, status) ? OUTCOME_REJECTED : OUTCOME_FAILED;
+}
+
+static void judge(const struct http *h, struct pen_http_response *response, struct report *report)
+{
+        enum outcome outcome = outcome_of(h, response->status);
         char excerpt[EXCERPT_SIZE + 4];
 
         if (outcome == OUTCOME_DONE) {
@@ -247,7 +252,7 @@ static int send_request(struct http *h, const struct attempt *attempt, const cha
         if (r < 0)
                 report_fail(report, outcome_of_error(h, r), "%s", error);
         else
-                judge(&response, report);
+                judge(h, &response, report);
         return 0;
 }
 
@@ -287,6 +292,7 @@ static void http_free(struct handler *handler)
         free(h->placeholder);
         free(h->method);
         free(h->prefix);
+        free(h->statuses);
         free(h);
 }
 
@@ -324,11 +330,29 @@ static void find_placeholder(struct http *h)
         h->job_names_host = at && at < host + strcspn(host, "/?#");
 }
 
+static int copy_statuses(struct http *h, const struct http_options *o)
+{
+        const int *reject = o->reject_status ? o->reject_status : reject_by_default;
+
+        h->n_reject = o->reject_status ? o->n_reject_status : ARRAY_SIZE(reject_by_default);
+        h->n_retry = o->retry_status ? o->n_retry_status : 0;
+        h->statuses = malloc((h->n_reject + h->n_retry + 1) * sizeof(*h->statuses));
+        if (!h->statuses)
+                return -ENOMEM;
+        if (h->n_reject > 0)
+                memcpy(h->statuses, reject, h->n_reject * sizeof(*reject));
+        if (h->n_retry > 0)
+                memcpy(h->statuses + h->n_reject, o->retry_status, h->n_retry * sizeof(*reject));
+        return 0;
+}
+
 static int copy_options(struct http *h, const struct http_options *options)
 {
         int r;
 
         r = copy_text(options->url, &h->url);
+        if (r == 0)
+                r = copy_statuses(h, options);
         if (r == 0)
                 r = copy_text(options->placeholder, &h->placeholder);
         if (r == 0)

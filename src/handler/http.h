@@ -21,9 +21,11 @@ struct http_options {
                                  /* GET and HEAD have no body */
         const char *const *headers; /* "Name: value", NULL-terminated, may be NULL */
         const char *prefix;         /* of Idempotency-Key: PREFIX:QUEUE:ID; NULL: "penstock" */
-        pen_usec timeout;           /* 0: the attempt's alone */
-        size_t result_max;          /* bytes of the body that are kept, the rest is dropped; */
-                                    /* 0: HTTP_RESULT_MAX */
+        const int *reject_status, *retry_status; /* in place of the above; NULL: those. Copied */
+        size_t n_reject_status, n_retry_status;
+        pen_usec timeout;  /* 0: the attempt's alone */
+        size_t result_max; /* bytes of the body that are kept, the rest is dropped; */
+                           /* 0: HTTP_RESULT_MAX */
 };
 
 #define HTTP_RESULT_MAX ((size_t)64 << 10)

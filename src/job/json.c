@@ -440,6 +440,29 @@ int json_next_member(struct json_members *m, struct buffer *scratch, struct byte
         return 1;
 }
 
+int json_next_item(struct bytes *rest, enum json_type *ret_type, struct bytes *ret_value)
+{
+        struct json_error error;
+        struct scanner s = { rest->data, rest->data, end_of(rest->data, rest->size), &error };
+        int r;
+
+        if (rest->size == 0)
+                return 0;
+        if (!skip(&s, '[') && !skip(&s, ','))
+                return -EINVAL;
+        skip_space(&s);
+        rest->size = 0;
+        if (skip(&s, ']'))
+                return 0;
+        r = scan_value(&s, ret_type, ret_value);
+        if (r < 0)
+                return r;
+        skip_space(&s);
+        if (s.i < s.end && *s.i == ',')
+                *rest = (struct bytes){ s.i, (size_t)(s.end - s.i) };
+        return 1;
+}
+
 static char *put_utf8(char *to, uint32_t code)
 {
         static const uint8_t leads[] = { 0, 0, 0xc0, 0xe0, 0xf0 };

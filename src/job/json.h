@@ -67,6 +67,17 @@ int json_decode_string(struct bytes source, struct buffer *to);
 int json_to_job(const char *text, size_t size, struct buffer *scratch, struct job_fields *ret,
                 struct json_error *error);
 
+/* Values of an array, one after the other. Begin with *rest = its text, as json_scan or
+ * json_next_member gave it. 1: *ret_type and *ret_value are the next one's; 0: there are no more.
+ * -EINVAL: it is no array. */
+int json_next_item(struct bytes *rest, enum json_type *ret_type, struct bytes *ret_value);
+
+/* Appends the job as an object that json_to_job reads as the same fields. -ENOMEM. */
+int json_write_job(struct buffer *to, const struct job_fields *fields);
+
+/* The same of the payload alone: the member `payload`, or `payload_base64` if it is not UTF-8. */
+int json_write_payload(struct buffer *to, struct bytes payload);
+
 /* Appends a string with quotes. What is not valid UTF-8 becomes U+FFFD, control characters are
  * escaped. -ENOMEM. */
 int json_write_string(struct buffer *to, const char *data, size_t size);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <base/nearest.h>
 #include <base/parse.h>
 
 struct reading {
@@ -353,42 +354,17 @@ static const struct field {
         [THEN] = { "then", read_not_yet, 0 },
 };
 
-#define FIELD_NAME_MAX 16
-#define WORD_MAX 64 /* looked at, of an unknown name */
-
-/* Levenshtein's: insertions, deletions and substitutions from one to the other. */
-static size_t edit_distance(const char *name, struct bytes word)
-{
-        size_t row[FIELD_NAME_MAX + 1], n = strlen(name);
-
-        for (size_t j = 0; j <= n; j++)
-                row[j] = j;
-        for (size_t i = 0; i < MIN(word.size, (size_t)WORD_MAX); i++) {
-                size_t diagonal = row[0];
-
-                row[0] = i + 1;
-                for (size_t j = 0; j < n; j++) {
-                        size_t substituted = diagonal + (name[j] != word.data[i]);
-
-                        diagonal = row[j + 1];
-                        row[j + 1] = MIN(substituted, MIN(row[j], row[j + 1]) + 1);
-                }
-        }
-        return row[n];
-}
-
 static int refuse_unknown(struct json_error *error, size_t offset, struct bytes key)
 {
-        const struct field *nearest = fields;
+        struct nearest nearest = { .word = key.data, .size = key.size };
         char name[80];
 
         for (const struct field *f = fields; f < fields + ARRAY_SIZE(fields); f++)
-                if (edit_distance(f->name, key) < edit_distance(nearest->name, key))
-                        nearest = f;
+                nearest_try(&nearest, f->name);
         error->offset = offset;
         json_excerpt(name, sizeof(name), key);
         snprintf(error->text, sizeof(error->text), "no field is called \"%s\"; the nearest is %s",
-                 name, nearest->name);
+                 name, nearest.name);
         return -EINVAL;
 }
 

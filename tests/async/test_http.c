@@ -420,6 +420,113 @@ IN_LOOP(unknown_name_is_an_error_that_says_so)
         return 0;
 }
 
+/* --- over a Unix socket --------------------------------------------------------------------------- */
+
+/* In a directory of its own: the name is a test's, and the tests may run side by side. */
+static const char *socket_path(void)
+{
+        static char path[64];
+        char directory[] = "/tmp/penstock-test-XXXXXX";
+
+        ck_assert_ptr_nonnull(mkdtemp(directory));
+        snprintf(path, sizeof(path), "%s/http.sock", directory);
+        return path;
+}
+
+static void pair_init_unix(struct pair *p, const char *path)
+{
+        struct pen_http_options options = PEN_HTTP_OPTIONS_DEFAULT;
+        char address[80], copy[64];
+
+        snprintf(address, sizeof(address), "unix:%s", path);
+        strcpy(copy, path);
+        options.unix_socket = copy;
+        p->server = http_server_start_at(address);
+        ck_assert_int_eq(pen_http_client_create(&options, &p->client), 0);
+        memset(copy, 'x', sizeof(copy)); /* the client has its own */
+}
+
+static void remove_socket_directory(const char *path)
+{
+        char directory[64];
+
+        unlink(path);
+        snprintf(directory, sizeof(directory), "%.*s", (int)(strrchr(path, '/') - path), path);
+        ck_assert_int_eq(rmdir(directory), 0);
+}
+
+IN_LOOP(unix_socket_stands_for_every_host)
+{
+        static const char *const hosts[] = { "penstock", "127.0.0.1:1", "[::1]:1" };
+        const char *path = socket_path();
+        struct pair p;
+
+        pair_init_unix(&p, path);
+        n_lookups = 0;
+        resolver_getaddrinfo = look_up_test;
+        for (size_t i = 0; i < ARRAY_SIZE(hosts); i++) {
+                RESPONSE(response);
+                char url[64], host[64];
+
+                snprintf(url, sizeof(url), "http://%s/echo", hosts[i]);
+                snprintf(host, sizeof(host), "Host: %s\r\n", hosts[i]);
+                ck_assert_int_eq(pen_http_send(p.client,
+                                               &(struct pen_http_request){
+                                                       .url = url, .body = "over", .body_size = 4 },
+                                               &response, NULL),
+                                 0);
+                ck_assert_int_eq(response.status, 200);
+                ck_assert_ptr_nonnull(strstr(response.body, host));
+                ck_assert_ptr_nonnull(strstr(response.body, "\r\n\r\nover"));
+        }
+        ck_assert_int_eq(n_lookups, 0); /* there is no name to be resolved */
+        pair_deinit(&p);
+        remove_socket_directory(path);
+        return 0;
+}
+
+IN_LOOP(unix_socket_keeps_its_connection)
+{
+        const char *path = socket_path();
+        struct pair p;
+
+        pair_init_unix(&p, path);
+        for (int i = 0; i < 5; i++)
+                ck_assert_int_eq(
+                        status_of(&p, &(struct pen_http_request){ .url = "http://d/status/200" },
+                                  NULL),
+                        200);
+        ck_assert_uint_eq(counts(&p)->connections, 1);
+        pair_deinit(&p);
+        remove_socket_directory(path);
+        return 0;
+}
+
+IN_LOOP(unix_socket_that_is_not_there_is_told)
+{
+        struct pen_http_options options = PEN_HTTP_OPTIONS_DEFAULT;
+        const char *path = socket_path();
+        struct pair p = { .server = NULL };
+        char error[256], much[200];
+
+        options.unix_socket = path;
+        ck_assert_int_eq(pen_http_client_create(&options, &p.client), 0);
+        ck_assert_int_eq(
+                status_of(&p, &(struct pen_http_request){ .url = "http://d/status/200" }, error),
+                -ENOENT);
+        ck_assert_ptr_nonnull(strstr(error, path));
+        pen_http_client_free(p.client);
+        remove_socket_directory(path);
+
+        memset(much, 'x', sizeof(much) - 1);
+        much[sizeof(much) - 1] = '\0';
+        options.unix_socket = much;
+        ck_assert_int_eq(pen_http_client_create(&options, &p.client), -ENAMETOOLONG);
+        return 0;
+}
+
+/* --- what is refused ------------------------------------------------------------------------------ */
+
 static int n_asked;
 
 static int refuse_loopback(const void *sockaddr, size_t size, void *data)
@@ -810,10 +917,12 @@ int main(void)
                 thousand_requests_never_take_more_than_ten_connections,
                 limit_for_a_host_leaves_the_others_alone, no_limit_means_all_at_once,
                 no_socket_is_left_to_children, names_are_resolved_by_the_loops_resolver,
-                unknown_name_is_an_error_that_says_so, refused_address_is_not_connected_to,
-                proxies_of_the_environment_are_ignored, only_http_urls_are_taken,
-                header_with_a_line_end_is_refused, method_that_is_none_is_refused,
-                refused_connection_is_told, server_that_breaks_off_is_told, body_is_bounded,
+                unknown_name_is_an_error_that_says_so, unix_socket_stands_for_every_host,
+                unix_socket_keeps_its_connection, unix_socket_that_is_not_there_is_told,
+                refused_address_is_not_connected_to, proxies_of_the_environment_are_ignored,
+                only_http_urls_are_taken, header_with_a_line_end_is_refused,
+                method_that_is_none_is_refused, refused_connection_is_told,
+                server_that_breaks_off_is_told, body_is_bounded,
                 server_that_never_answers_runs_out_of_time,
                 drip_of_a_byte_a_second_runs_out_of_time, endless_body_that_is_cut_runs_out_of_time,
                 callers_own_deadline_and_cancel_are_told_apart,

@@ -245,6 +245,41 @@ refuses status.sh 'the counts lack: | A | 1 | 1 |' 'a group that is not counted'
 restate '^| all' '| B | 0 | 0 |\n| all'
 refuses status.sh 'not there: B' 'a count of nothing'
 
+# --- events: two that are said, one of them by way of a variable ------------------------------------
+fresh_copy() {
+        rm -rf "$work/tree"
+        mkdir -p "$work/tree/src/one" "$work/tree/docs"
+        cat >"$work/tree/src/one/one.c" <<'SOURCE'
+static const char *const name = LOG_EVENT("job.done");
+void say(int n, const char *text)
+{
+        LOG(level_of(n, 1),
+            "store.up", F_STR("a", text));
+        LOG(LOG_INFO, name, F_STR("b", "not.this"));
+        PEN_LOG(LOG_INFO, "nor.this");
+}
+SOURCE
+        printf '| event | level |\n| --- | --- |\n| `job.done` | info |\n| `store.up` | info |\n' >"$work/tree/docs/logs.md"
+}
+fresh_copy
+passes events.sh
+sed -i 's/store\.up/store.down/' "$work/tree/src/one/one.c"
+refuses events.sh 'one.c: says store.down, which' 'an event that the catalogue lacks'
+sed -i 's/job\.done/job.over/' "$work/tree/src/one/one.c"
+refuses events.sh 'one.c: says job.over, which' 'a marked event that the catalogue lacks'
+echo '| `loop.slow` | warn |' >>"$work/tree/docs/logs.md"
+refuses events.sh 'nobody says loop.slow' 'an event that nobody says'
+echo '| `store.up` | warn |' >>"$work/tree/docs/logs.md"
+refuses events.sh 'twice: store.up' 'an event that stands twice'
+sed -i 's/LOG_EVENT("job.done")/"job.done"/' "$work/tree/src/one/one.c"
+refuses events.sh 'one.c: not the name of an event.*: name' 'an event that nobody marked'
+sed -i 's/"store\.up"/"Store went up"/' "$work/tree/src/one/one.c"
+refuses events.sh 'one.c: not the name of an event.*: "Store went up"' 'an event that is a sentence'
+rm "$work/tree/src/one/one.c"
+: >"$work/tree/docs/logs.md"
+echo 'int i;' >"$work/tree/src/one/one.c"
+refuses events.sh 'no events' 'a tree without events'
+
 # --- format ---------------------------------------------------------------------------------------
 if command -v clang-format-14 >/dev/null; then
         fresh_copy() {

@@ -1,6 +1,7 @@
 #include <store/redis/store.h>
 
 #include <errno.h>
+#include <stdarg.h>
 
 #include <base/log.h>
 #include <base/random.h>
@@ -8,6 +9,7 @@
 #include <penstock/loop.h>
 #include <penstock/sync.h>
 #include <penstock/task.h>
+#include <penstock/timeout.h>
 #include <store/redis/queue.h>
 
 #define REPLY_TIMEOUT (10 * PEN_SEC)
@@ -153,42 +155,63 @@ ssize_t redis_store_queues(struct redis_store *store, const char ***ret_names)
         return (ssize_t)answer->reply.n;
 }
 
+/* Commands whose answers nobody needs. */
+static void send_lightly(struct redis_store *store, size_t n, ...)
+{
+        struct redis_call *call;
+        va_list words;
+        COMMAND(c, 8, 1);
+
+        va_start(words, n);
+        while (n-- > 0)
+                command_string(&c, va_arg(words, const char *));
+        va_end(words);
+        if (redis_send(store->redis, c.args, c.n, 0, &call) == 0)
+                redis_call_drop(call);
+}
+
 /* The daemon's sign of life for people: a hash that vanishes when it is not renewed. */
 static int beat_heart(void *arg)
 {
         struct redis_store *store = arg;
-        char key[256], daemons[256];
+        char key[256], daemons[256], expiry[32];
         int r;
 
         snprintf(key, sizeof(key), "%s:daemon:%s", store->options.prefix, store->options.instance);
         snprintf(daemons, sizeof(daemons), "%s:daemons", store->options.prefix);
-        do {
-                struct redis_call *calls[3] = { NULL };
-                COMMAND(set, 4, 1);
-                COMMAND(expire, 3, ENTRY_TEXT);
-                COMMAND(add, 3, 1);
-
-                command_string(&set, "HSET");
-                command_string(&set, key);
-                command_string(&set, "consumer");
-                command_string(&set, store->consumer);
-                command_string(&expire, "PEXPIRE");
-                command_string(&expire, key);
-                command_number(&expire, 3 * store->options.lease / PEN_MSEC);
-                command_string(&add, "SADD");
-                command_string(&add, daemons);
-                command_string(&add, store->options.instance);
-                r = redis_wait_up(store->redis);
-                if (r == 0 && redis_send(store->redis, set.args, set.n, 0, &calls[0]) == 0 &&
-                    redis_send(store->redis, expire.args, expire.n, 0, &calls[1]) == 0)
-                        (void)!redis_send(store->redis, add.args, add.n, 0, &calls[2]);
-                for (size_t i = 0; i < ARRAY_SIZE(calls); i++)
-                        if (calls[i])
-                                redis_call_drop(calls[i]);
-                if (r == 0)
-                        r = pen_sleep(store->options.lease / 3);
-        } while (r == 0);
+        snprintf(expiry, sizeof(expiry), "%llu",
+                 (unsigned long long)(3 * store->options.lease / PEN_MSEC));
+        while ((r = redis_wait_up(store->redis)) == 0) {
+                send_lightly(store, 4, "HSET", key, "consumer", store->consumer);
+                send_lightly(store, 3, "PEXPIRE", key, expiry);
+                send_lightly(store, 3, "SADD", daemons, store->options.instance);
+                r = pen_sleep(store->options.lease / 3);
+                if (r < 0)
+                        break;
+        }
         return r;
+}
+
+static int flush(void *arg)
+{
+        struct redis_store *store = arg;
+        COMMAND(c, 1, 1);
+
+        command_string(&c, "PING");
+        return redis_command(store->redis, c.args, c.n, 0, NULL);
+}
+
+void redis_store_farewell(struct redis_store *store)
+{
+        char key[256], daemons[256];
+
+        snprintf(key, sizeof(key), "%s:daemon:%s", store->options.prefix, store->options.instance);
+        snprintf(daemons, sizeof(daemons), "%s:daemons", store->options.prefix);
+        send_lightly(store, 2, "DEL", key);
+        send_lightly(store, 3, "SREM", daemons, store->options.instance);
+        if (redis_is_up(store->redis) && pen_within(PEN_SEC, flush, store) < 0) {
+                /* the hash expires by itself */
+        }
 }
 
 int redis_store_run(void *arg)

@@ -43,5 +43,8 @@ int redis_queue_open(struct redis_store *store, const struct store_queue_options
 /* The names of all queues that were ever used with this prefix, sorted; *ret_block (malloc'ed) holds them. */
 PEN_ASYNC ssize_t redis_store_queues(struct redis_store *store, const char ***ret_names);
 
+/* At a clean end, while redis_store_run still runs: the registry of daemons forgets us. */
+void redis_store_farewell(struct redis_store *store);
+
 /* All queues are closed, redis_store_run has ended. */
 void redis_store_free(struct redis_store *store);
