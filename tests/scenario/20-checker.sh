@@ -122,6 +122,10 @@ redis HSET 'penstock:{q}:leases' living 17 >/dev/null
 check_queue q --daemons 1
 redis SET 'penstock:{other}:what' ever >/dev/null
 check_queue q --daemons 1
+seq 5000 | sed 's/.*/SET penstock:{q}:cron:& x/' | redis >/dev/null
+redis SET 'penstock:{q}:result:last' x >/dev/null
+finds '^leftover: key penstock:\{q\}:result:last' "one key among thousands that may stay" --daemons 1
+then_says "and only that one" '^leftovers 1$' verdict
 
 given "an acknowledgement that was cut in half"
 well_ended
@@ -156,5 +160,44 @@ redis_kill
 redis_again
 then_true "it goes on to the end" wait "$producer"
 then_is "all are acknowledged, for it may push again" 20000 "$(grep -c '^ok [0-9]* job-[0-9]*$' acknowledged)"
+
+given "the recorder, and requests as a daemon sends them"
+recorder_start
+# ask PATH ID ATTEMPT PAYLOAD: on descriptor 9, which stays open.
+ask() {
+        exec 9<>"/dev/tcp/127.0.0.1/$recorder_port"
+        printf 'POST %s HTTP/1.1\r\nPenstock-Id: %s\r\nPenstock-Attempt: %s\r\nPenstock-Token: %s\r\nContent-Length: %s\r\n\r\n%s' \
+                "$1" "$2" "$3" "$3" "${#4}" "$4" >&9
+}
+answered() { head -n 1 <&9 | cut -d ' ' -f 2; }
+ask /d1 a-1 1 '1 0'
+then_is "a job that takes no time" 200 "$(answered)"
+then_is "is begun and ended" "start d1 1 a-1 1 1;end d1 1 a-1 1 1 200" "$(paste -sd ';' runs)"
+ask /d1 a-2 1 '2 0 1'
+then_is "one that fails once" 503 "$(answered)"
+ask /d1 a-2 2 '2 0 1'
+then_is "and then not" 200 "$(answered)"
+ask /d1/410 a-3 1 '3 0'
+then_is "a path with its answer" 410 "$(answered)"
+then_says "that is recorded" '^end d1 3 a-3 1 1 410$' runs
+ask /d2 a-4 1 '4 60000'
+eventually 10 "a job that takes a minute runs" count_is running d2 1
+exec 9>&-
+eventually 10 "until who asked has gone" count_is running d2 0
+then_says "and is recorded as that" '^gone d2 4 a-4 1 1$' runs
+then_silent "not as an end" '^end d2' runs
+ask /d3/200/hold a-5 1 '5 0'
+eventually 10 "a job that is held runs" count_is running d3 1
+then_silent "and does not end" '^end d3' runs
+release d3
+then_is "until it is released" 200 "$(answered)"
+then_is "counts" "0 1 1" "$(ask_recorder /count/d3)"
+ask /d3/200/hold a-6 1 '6 0'
+then_is "from then on nothing is held there" 200 "$(answered)"
+began=$(date +%s%3N)
+ask /d1 a-7 1 '7 300'
+then_is "a job that takes 300ms" 200 "$(answered)"
+then_true "takes them" test $(($(date +%s%3N) - began)) -ge 300
+exec 9>&-
 
 scenario_ends

@@ -437,22 +437,29 @@ int redis_wait_up(struct redis *redis)
         return r == 0 && redis->has_ended ? -ESHUTDOWN : r;
 }
 
-static int copy_string(const char **string)
+static const char *copy_string(const char *string, int *ret_error)
 {
-        if (!*string)
-                return 0;
-        *string = strdup(*string);
-        return *string ? 0 : -ENOMEM;
+        char *copy = string ? strdup(string) : NULL;
+
+        if (string && !copy)
+                *ret_error = -ENOMEM;
+        return copy;
 }
 
-/* All of them, so that those not copied are not taken for ours. */
-static int copy_target(struct redis_target *target)
+static int copy_options(struct redis *redis, const struct redis_options *options)
 {
-        int r = copy_string(&target->address);
+        const struct redis_target *from = &options->target;
+        int r = 0;
 
-        r = MIN(r, copy_string(&target->user));
-        r = MIN(r, copy_string(&target->password));
-        return MIN(r, copy_string(&target->name));
+        redis->options = *options;
+        redis->options.target = (struct redis_target){
+                .address = copy_string(from->address, &r),
+                .user = copy_string(from->user, &r),
+                .password = copy_string(from->password, &r),
+                .db = from->db,
+                .name = copy_string(from->name, &r),
+        };
+        return r;
 }
 
 int redis_create(const struct redis_options *options, struct redis **ret_redis)
@@ -462,10 +469,9 @@ int redis_create(const struct redis_options *options, struct redis **ret_redis)
 
         if (!redis)
                 return -ENOMEM;
-        redis->options = *options;
         call_line_init(&redis->line);
         random_seed_from_system(&redis->random);
-        r = copy_target(&redis->options.target);
+        r = copy_options(redis, options);
         if (r == 0)
                 r = pen_event_create(&redis->settled);
         redis->chunk = malloc(CHUNK);
