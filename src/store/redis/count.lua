@@ -8,7 +8,14 @@ local function pending_of(consumer)
   end
   return 0
 end
-local undelivered, pending = 0, 0
+-- Redis tells no lag after an XDEL of the last delivered entry, but what it is made of.
+local function added()
+  local info = redis.call('XINFO', 'STREAM', ready)
+  for i = 1, #info, 2 do
+    if info[i] == 'entries-added' then return info[i + 1] end
+  end
+end
+local undelivered, pending = redis.call('XLEN', ready), 0
 if redis.call('EXISTS', ready) == 1 then
   for _, g in ipairs(redis.call('XINFO', 'GROUPS', ready)) do
     local info = {}
@@ -16,8 +23,10 @@ if redis.call('EXISTS', ready) == 1 then
     if info['name'] == group then
       pending = info['pending']
       if redis.call('XRANGE', ready, '(' .. info['last-delivered-id'], '+', 'COUNT', 1)[1] then
-        -- Redis does not always know the lag; at least one there is.
-        undelivered = math.max(1, info['lag'] or redis.call('XLEN', ready) - pending)
+        local read = info['entries-read']
+        undelivered = math.max(1, info['lag'] or read and added() - read or undelivered - pending)
+      else
+        undelivered = 0
       end
     end
   end

@@ -4,6 +4,7 @@
 -- dedupe -> jobs given back, jobs buried, 1 if it may hold more; or -1: it lives
 local gone, leases = ARGV[1], base .. 'leases'
 if (redis.call('HGET', leases, gone) or '') ~= ARGV[2] then return { -1, 0, 0 } end
+insist()
 local max_crashes = tonumber(ARGV[4])
 local pending = redis.call('XPENDING', ready, group, '-', '+', ARGV[3], gone)
 local given, buried = 0, 0
