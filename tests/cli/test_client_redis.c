@@ -78,6 +78,24 @@ IN_LOOP(push_needs_no_daemon)
         return 0;
 }
 
+IN_LOOP(what_was_pushed_shows_before_any_daemon_came)
+{
+        PEN_CLEANUP(freep) struct queue_state *states = NULL;
+        struct scene s;
+
+        scene_open(&s);
+        ck_assert_int_eq(s.client->class->status(s.client, NULL, &states), 0);
+        free(TAKE(states));
+        push(&s, NULL, "one");
+        push(&s, NULL, "two");
+        ck_assert_int_eq(s.client->class->status(s.client, NULL, &states), 1);
+        ck_assert_str_eq(states[0].name, "q");
+        ck_assert_uint_eq(states[0].counts.ready, 2);
+        ck_assert_uint_eq(states[0].counts.running, 0);
+        scene_close(&s);
+        return 0;
+}
+
 IN_LOOP(status_counts_what_daemons_and_others_did)
 {
         PEN_CLEANUP(freep) struct queue_state *states = NULL;
@@ -241,7 +259,8 @@ int main(void)
         if (!redis_server_is_there())
                 return 77;
         return RUN_SUITE(
-                "client_redis", push_needs_no_daemon, status_counts_what_daemons_and_others_did,
+                "client_redis", push_needs_no_daemon, what_was_pushed_shows_before_any_daemon_came,
+                status_counts_what_daemons_and_others_did,
                 queue_that_nobody_used_is_a_slip_of_the_pen, join_waits_for_a_daemon_to_end_all,
                 dead_letters_are_listed_and_retried, place_that_is_none_is_told,
                 redis_that_is_not_there_is_told_within_seconds, redis_that_goes_away_ends_the_wait);

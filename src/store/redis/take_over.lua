@@ -1,9 +1,9 @@
 -- Gives back what a dead daemon held, if its lease still stands where it was seen; only a recorded start without an end is a
 -- crash. When nothing is left its consumer and its lease go.
--- ARGV: the dead one, its lease as it was seen ('' if it had none), how many at most, max_crashes (0: no limit), daemon, keep, max,
+-- ARGV: the dead one, its lease as it was seen ('' if it had none, '*' if it is the caller), how many at most, max_crashes (0: no limit), daemon, keep, max,
 -- dedupe -> jobs given back (-1: it lives), 1 if it may hold more, the ids of those buried
 local gone, leases = ARGV[1], base .. 'leases'
-if (redis.call('HGET', leases, gone) or '') ~= ARGV[2] then return { -1, 0, {} } end
+if ARGV[2] ~= '*' and ARGV[2] ~= (redis.call('HGET', leases, gone) or '') then return { -1, 0, {} } end
 local max_crashes = tonumber(ARGV[4])
 local pending = redis.call('XPENDING', ready, group, '-', '+', ARGV[3], gone)
 local given, buried = 0, {}
