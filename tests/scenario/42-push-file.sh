@@ -90,7 +90,7 @@ wait "$pid"
 then_is "exit status" 69 "$?"
 then_says "what was acknowledged and what is not known" '[0-9]+ acknowledged, [0-9]+ unknown'
 then_says "from where on to push again" 'all lines before line [0-9]+ were dealt with'
-then_says "what happened" 'connection to Redis broke'
+then_says "what happened" 'the connection to Redis broke|Redis went away'
 acknowledged=$(sed -n 's/.* \([0-9]*\) acknowledged, .*/\1/p' err)
 unknown=$(sed -n 's/.* acknowledged, \([0-9]*\) unknown.*/\1/p' err)
 line=$(sed -n 's/.*before line \([0-9]*\) were.*/\1/p' err)
