@@ -221,7 +221,7 @@ scenarios() {
 
         make -s install DESTDIR="$root" >/dev/null || return
         make -s checkers || return
-        CHECKERS=$PWD/tests/checker PATH=$root/usr/local/bin:$PATH LD_LIBRARY_PATH=$root/usr/local/lib \
+        CHECKERS=$PWD/tests/checker PATH=$root/usr/local/sbin:$root/usr/local/bin:$PATH LD_LIBRARY_PATH=$root/usr/local/lib \
                 PKG_CONFIG_PATH=$root/usr/local/lib/pkgconfig PKG_CONFIG_SYSROOT_DIR=$root \
                 "$top/tests/scenario/run" >"$log" 2>&1 || status=$?
         cat "$log"

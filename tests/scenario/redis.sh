@@ -214,6 +214,7 @@ YAML
 daemon_start() {
         local name=$1
 
+        need penstockd
         shift
         set -m
         XDG_RUNTIME_DIR=$work XDG_STATE_HOME=$work penstockd -c "$name.yaml" "$@" >>"$name.out" 2>>"$name.log" </dev/null 7>&- &
@@ -226,6 +227,10 @@ daemon_start() {
 # Of this start: each is told by its own line.
 daemon_ready() {
         eventually 30 "$1 is ready" is_ready "$1" "${2:-1}"
+        is_ready "$1" "${2:-1}" && return
+        # Nothing that follows would prove anything.
+        tail -n 20 "$1.log" | cut -c 1-200 | sed 's/^/         | /'
+        exit 1
 }
 
 is_ready() { # NAME TIMES

@@ -212,6 +212,43 @@ IN_LOOP(an_answer_nested_too_deep_breaks_the_connection_alone)
         return 0;
 }
 
+/* --- nonsense ----------------------------------------------------------------------------------- */
+
+static const struct {
+        const char *text, *error;
+        int result; /* of two commands that were answered so */
+} nonsense[] = {
+        { "what?\r\n", "got \"w\" as reply type", -ECONNRESET },
+        { "HTTP/1.1 400 Bad Request\r\n\r\n", "got \"H\" as reply type", -ECONNRESET },
+        { ":x\r\n", "Bad integer", -ECONNRESET },
+        { "$-5\r\n", "out of range", -ECONNRESET },
+        { "*2000000000\r\n", "more than 1048576 bytes", -ECONNRESET },
+        { "$2000000000\r\n", "no answer for 3000 ms", -ECONNRESET },
+        { "*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n", "nested too deep", -ECONNRESET },
+        { "+a\r\n+b\r\n", "nobody asked for", 0 },
+};
+
+IN_VIRTUAL_LOOP(nonsense_breaks_the_connection_and_nothing_else)
+{
+        FAKE(f, .text = NULL);
+        LINK(l, .target.address = f.address, .reply_timeout = 3 * PEN_SEC);
+
+        for (unsigned i = 0; i < ARRAY_SIZE(nonsense); i++) {
+                struct redis_call *calls[2];
+
+                f.text = nonsense[i].text;
+                ck_assert_int_eq(redis_wait_up(l.redis), 0);
+                for (int j = 0; j < 2; j++)
+                        calls[j] = send_words(l.redis, "X");
+                for (int j = 0; j < 2; j++)
+                        ck_assert_int_eq(redis_receive(calls[j], NULL), nonsense[i].result);
+                link_wait_down(&l, i + 1);
+                ck_assert_msg(strstr(l.error, nonsense[i].error), "%s", l.error);
+        }
+        expect_text(l.redis, "PING", "PONG");
+        return 0;
+}
+
 /* --- cancelling --------------------------------------------------------------------------------- */
 
 static int blpop(void *arg)
@@ -365,6 +402,7 @@ int main(void)
                          what_tasks_ask_in_a_turn_leaves_in_one_write, large_answers_are_whole,
                          an_answer_over_the_limit_breaks_the_connection_alone,
                          an_answer_nested_too_deep_breaks_the_connection_alone,
+                         nonsense_breaks_the_connection_and_nothing_else,
                          the_answer_of_a_cancelled_command_is_nobody_elses,
                          a_command_cancelled_as_its_answer_comes_leaves_the_line_in_order,
                          a_command_cancelled_before_there_is_a_connection_is_not_sent,

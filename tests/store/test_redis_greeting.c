@@ -204,6 +204,26 @@ IN_VIRTUAL_LOOP(the_last_words_of_who_hangs_up_are_the_reason)
         return 0;
 }
 
+static int be_a_web_server(struct fake *fake, struct pen_stream *stream,
+                           const struct words *command)
+{
+        (void)fake, (void)command;
+        return fake_say(stream, "HTTP/1.1 400 Bad Request\r\n\r\n");
+}
+
+IN_VIRTUAL_LOOP(what_is_no_redis_is_left_at_the_greeting)
+{
+        FAKE(f, .answer = be_a_web_server);
+        LINK(l, .target.address = f.address);
+
+        link_wait_down(&l, 1);
+        ck_assert_uint_eq(l.ups, 0);
+        ck_assert_ptr_nonnull(strstr(l.error, "got \"H\" as reply type"));
+        f.answer = NULL;
+        expect_text(l.redis, "PING", "PONG");
+        return 0;
+}
+
 static int complain(struct fake *fake, struct pen_stream *stream, const struct words *command)
 {
         (void)command;
@@ -243,5 +263,6 @@ int main(void)
                 the_database_is_selected_on_each_connection, a_database_that_is_not_there_is_told,
                 the_connection_has_its_name_and_number, a_name_that_the_server_refuses_is_no_harm,
                 a_server_that_is_loading_is_waited_for,
-                the_last_words_of_who_hangs_up_are_the_reason, a_server_that_complains_is_up);
+                the_last_words_of_who_hangs_up_are_the_reason,
+                what_is_no_redis_is_left_at_the_greeting, a_server_that_complains_is_up);
 }

@@ -1,5 +1,4 @@
-/* Servers that die, fall silent or talk nonsense. The silent and the mad are of our own, so that the virtual clock
- * tells when what happens. */
+/* Servers that die or fall silent. The silent are of our own, so that the virtual clock tells when what happens. */
 #include "redis_link.h"
 
 #include <dirent.h>
@@ -79,7 +78,7 @@ IN_LOOP(a_killed_server_comes_back_and_work_goes_on_by_itself)
         for (unsigned i = 1; i <= 3; i++) {
                 load.resets = 0;
                 redis_server_kill(s);
-                link_wait_down(&l, i);
+                link_wait_down(&l, l.downs + 1);
                 ck_assert(!redis_is_up(l.redis));
                 ck_assert_int_eq(redis_client_id(l.redis), 0);
                 ck_assert_int_eq(pen_sleep(0), 0);
@@ -91,7 +90,6 @@ IN_LOOP(a_killed_server_comes_back_and_work_goes_on_by_itself)
                 ck_assert_uint_gt(load.resets, 0);
                 ck_assert_uint_le(load.resets, 100);
         }
-        ck_assert_uint_eq(l.downs, 3);
         ck_assert_uint_eq(count_fds(), fds);
         load.stop = true;
         for (size_t i = 0; i < ARRAY_SIZE(tasks); i++)
@@ -113,19 +111,22 @@ IN_LOOP(a_server_that_answers_no_more_is_left)
         return 0;
 }
 
-/* Not the server stood still, but we. */
-IN_LOOP(an_answer_that_is_there_counts_however_late_we_look)
+/* Not the server stood still, but we: before the command left, or after. */
+IN_LOOP(our_own_stall_is_not_the_servers_silence)
 {
         SERVER(s);
-        LINK(l, .target.address = redis_server_address(s), .reply_timeout = 300 * PEN_MSEC);
-        struct timespec stall = { .tv_nsec = 600 * 1000000 };
+        LINK(l, .target.address = redis_server_address(s), .reply_timeout = 400 * PEN_MSEC);
+        struct timespec stall = { .tv_nsec = 800 * 1000000 };
         struct redis_call *call;
 
         ck_assert_int_eq(redis_wait_up(l.redis), 0);
-        call = send_words(l.redis, "PING");
-        ck_assert_int_eq(pen_sleep(PEN_MSEC), 0); /* it leaves */
-        nanosleep(&stall, NULL);
-        ck_assert_int_eq(redis_receive(call, NULL), 0);
+        for (int i = 0; i < 2; i++) {
+                call = send_words(l.redis, "PING");
+                if (i == 1)
+                        ck_assert_int_eq(pen_sleep(PEN_MSEC), 0);
+                nanosleep(&stall, NULL);
+                ck_assert_int_eq(redis_receive(call, NULL), 0);
+        }
         ck_assert_uint_eq(l.downs, 0);
         return 0;
 }
@@ -366,8 +367,11 @@ IN_VIRTUAL_LOOP(after_a_good_time_the_first_wait_is_short)
 static int greet_and_babble(struct fake *fake, struct pen_stream *stream,
                             const struct words *command)
 {
-        (void)fake;
-        return fake_say(stream, command->args[0].data[0] == 'P' ? "+PONG\r\n+more\r\n" : ":7\r\n");
+        int r = fake_greet(fake, stream, command);
+
+        if (r == 0 && command->args[0].data[0] == 'P')
+                r = pen_sleep(PEN_MSEC);
+        return r < 0 ? r : fake_say(stream, command->args[0].data[0] == 'P' ? "+more\r\n" : "");
 }
 
 IN_VIRTUAL_LOOP(a_server_that_throws_us_out_each_time_is_not_besieged)
@@ -376,7 +380,8 @@ IN_VIRTUAL_LOOP(a_server_that_throws_us_out_each_time_is_not_besieged)
         LINK(l, .target.address = f.address);
 
         ck_assert_int_eq(pen_sleep(10 * PEN_MINUTE), 0);
-        ck_assert_uint_le(f.connections, 320);
+        ck_assert_uint_ge(l.ups, 180);
+        ck_assert_uint_le(l.ups, 320);
         return 0;
 }
 
@@ -399,11 +404,13 @@ IN_VIRTUAL_LOOP(an_outage_is_told_once_and_a_new_reason_again)
         ck_assert_int_eq(pen_sleep(PEN_MINUTE), 0);
         ck_assert_uint_eq(l.downs, 2);
         ck_assert_ptr_nonnull(strstr(l.error, "NOAUTH"));
-        f.answer = fake_greet;
-        ck_assert_int_eq(redis_wait_up(l.redis), 0);
-        f.answer = hang_up;
-        ck_assert_int_eq(ask(l.redis, "X", NULL), -ECONNRESET);
-        link_wait_down(&l, 3);
+        for (unsigned i = 3; i < 5; i++) { /* each outage for itself */
+                f.answer = fake_greet;
+                ck_assert_int_eq(redis_wait_up(l.redis), 0);
+                f.answer = hang_up;
+                ck_assert_int_eq(ask(l.redis, "X", NULL), -ECONNRESET);
+                link_wait_down(&l, i);
+        }
         return 0;
 }
 
@@ -419,70 +426,13 @@ IN_VIRTUAL_LOOP(who_cannot_be_reached_is_named_with_the_reason)
         return 0;
 }
 
-/* --- nonsense ----------------------------------------------------------------------------------- */
-
-static const struct {
-        const char *text, *error;
-        int result; /* of two commands that were answered so */
-} nonsense[] = {
-        { "what?\r\n", "got \"w\" as reply type", -ECONNRESET },
-        { "HTTP/1.1 400 Bad Request\r\n\r\n", "got \"H\" as reply type", -ECONNRESET },
-        { ":x\r\n", "Bad integer", -ECONNRESET },
-        { "$-5\r\n", "out of range", -ECONNRESET },
-        { "*2000000000\r\n", "more than 1048576 bytes", -ECONNRESET },
-        { "$2000000000\r\n", "no answer for 3000 ms", -ECONNRESET },
-        { "*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n", "nested too deep", -ECONNRESET },
-        { "+a\r\n+b\r\n", "nobody asked for", 0 },
-};
-
-IN_VIRTUAL_LOOP(nonsense_breaks_the_connection_and_nothing_else)
-{
-        FAKE(f, .text = NULL);
-        LINK(l, .target.address = f.address, .reply_timeout = 3 * PEN_SEC);
-
-        for (unsigned i = 0; i < ARRAY_SIZE(nonsense); i++) {
-                struct redis_call *calls[2];
-
-                f.text = nonsense[i].text;
-                ck_assert_int_eq(redis_wait_up(l.redis), 0);
-                for (int j = 0; j < 2; j++)
-                        calls[j] = send_words(l.redis, "X");
-                for (int j = 0; j < 2; j++)
-                        ck_assert_int_eq(redis_receive(calls[j], NULL), nonsense[i].result);
-                link_wait_down(&l, i + 1);
-                ck_assert_msg(strstr(l.error, nonsense[i].error), "%s", l.error);
-        }
-        expect_text(l.redis, "PING", "PONG");
-        return 0;
-}
-
-static int be_a_web_server(struct fake *fake, struct pen_stream *stream,
-                           const struct words *command)
-{
-        (void)fake, (void)command;
-        return fake_say(stream, nonsense[1].text);
-}
-
-IN_VIRTUAL_LOOP(what_is_no_redis_is_left_at_the_greeting)
-{
-        FAKE(f, .answer = be_a_web_server);
-        LINK(l, .target.address = f.address);
-
-        link_wait_down(&l, 1);
-        ck_assert_uint_eq(l.ups, 0);
-        ck_assert_ptr_nonnull(strstr(l.error, "got \"H\" as reply type"));
-        f.answer = NULL;
-        expect_text(l.redis, "PING", "PONG");
-        return 0;
-}
-
 int main(void)
 {
         if (!redis_server_is_there())
                 return 77;
         return RUN_SUITE("redis_outage", a_killed_server_comes_back_and_work_goes_on_by_itself,
                          a_server_that_answers_no_more_is_left,
-                         an_answer_that_is_there_counts_however_late_we_look,
+                         our_own_stall_is_not_the_servers_silence,
                          a_connection_that_cannot_be_written_to_is_made_anew,
                          silence_is_borne_for_the_timeout_and_the_patience_of_the_first,
                          patience_without_end_is_possible, a_slow_server_is_not_a_silent_one,
@@ -492,7 +442,5 @@ int main(void)
                          after_a_good_time_the_first_wait_is_short,
                          a_server_that_throws_us_out_each_time_is_not_besieged,
                          an_outage_is_told_once_and_a_new_reason_again,
-                         who_cannot_be_reached_is_named_with_the_reason,
-                         nonsense_breaks_the_connection_and_nothing_else,
-                         what_is_no_redis_is_left_at_the_greeting);
+                         who_cannot_be_reached_is_named_with_the_reason);
 }

@@ -315,7 +315,6 @@ static void redis_configure(struct store_queue *head, const struct store_queue_o
 static int retire(void *arg)
 {
         struct redis_queue *q = arg;
-        char lease[24];
         ssize_t r;
 
         redis_trim_finish(q);
@@ -327,8 +326,7 @@ static int retire(void *arg)
                 if (reconciled < 0)
                         return reconciled;
         }
-        snprintf(lease, sizeof(lease), "%llu", (unsigned long long)q->own_count);
-        r = redis_take_over(q, q->store->consumer, lease);
+        r = redis_take_over(q, q->store->consumer, "*");
         return r < 0 ? (int)r : 0;
 }
 

@@ -166,3 +166,4 @@ PEN_ASYNC int redis_reconcile(struct redis_queue *q);
 PEN_ASYNC ssize_t redis_take_over(struct redis_queue *q, const char *consumer, const char *lease);
 
 void redis_trim_finish(struct redis_queue *q);
+void queue_trim_lightly(struct redis_queue *q);
