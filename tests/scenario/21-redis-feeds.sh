@@ -29,7 +29,7 @@ handlers:
   post: {http: {url: "http://127.0.0.1:$port/ok/posted"}}
   pretend: {noop: {}}
 queues:
-  files: {handler: keep, keep_results: 10m, retry: {max_attempts: 5}}
+  files: {handler: keep, retry: {max_attempts: 5}}
   posts: {handler: post}
   trials: {handler: pretend}
   mixed: {types: {paper: keep, air: pretend}}
@@ -48,13 +48,9 @@ then_says "the most attempts" '^PENSTOCK_MAX_ATTEMPTS=5$' "payloads/$id.env"
 then_says "the token of its first delivery" '^PENSTOCK_TOKEN=1$' "payloads/$id.env"
 eventually 10 "its entry is gone: nothing grows" queue_is_empty files
 then_says "one line says that it is done" "job\.done.*$id" one.log
-eventually 10 "the result is kept, as the queue says" key_exists "penstock:{files}:result:$id"
-then_is "its state" "done" "$(redis HGET "penstock:{files}:result:$id" state)"
-then_is "its text" "kept $id" "$(redis HGET "penstock:{files}:result:$id" result)"
-then_true "for its time" test "$(redis TTL "penstock:{files}:result:$id")" -gt 500
 
 given "a job with every field that an entry may have for its handler"
-push files id own.id:1 type letter payload text max_attempts 2 timeout 30s v 1 keep 0 meta.shop north meta.lang de \
+push files id own.id:1 type letter payload text max_attempts 2 timeout 30s v 1 meta.shop north meta.lang de \
         traceparent 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01 >/dev/null
 eventually 10 "it runs under its own id" test -e payloads/own.id:1
 then_says "type" '^PENSTOCK_TYPE=letter$' payloads/own.id:1.env
@@ -63,7 +59,6 @@ then_says "meta" '^PENSTOCK_META_SHOP=north$' payloads/own.id:1.env
 then_says "trace context" '^TRACEPARENT=00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01$' payloads/own.id:1.env
 then_says "a deadline" '^PENSTOCK_DEADLINE=.' payloads/own.id:1.env
 eventually 10 "it is done" queue_is_empty files
-then_is "keep 0: no result" 0 "$(redis EXISTS penstock:{files}:result:own.id:1)"
 
 given "the producer in Python, with redis-py"
 python=$(python_with_redis) || python=
@@ -150,7 +145,8 @@ then_true "penstock join" timeout 20 penstock -c one.yaml join files posts trial
 daemon_stop one
 then_is "exit status of the daemon" 0 "$status"
 then_is "no lease is left" 0 "$(redis HLEN 'penstock:{files}:leases')"
-then_is "nothing of the jobs is left but kept results and letters" "" \
-        "$(redis --scan --pattern 'penstock:{*' | grep -vE ':(ready|dead|counters|leases|result:.*|limits)$' | head -n 5)"
+for queue in files posts trials mixed; do
+        then_is "$queue: nothing is left of the jobs but ids that are remembered" "" "$(kept_of_jobs "$queue")"
+done
 
 scenario_ends
