@@ -16,10 +16,9 @@ case \$(head -c 5 "payload-\$PENSTOCK_ID") in
 fail*) echo "as you wish" >&2; exit 65 ;;
 hold*) until [ -e go ]; do sleep 0.02; done ;;
 esac
-printf 'result of %s' "\$PENSTOCK_ID"
 SH
 cat >one.yaml <<YAML
-instance: one
+instance: one-$$
 store: {kind: memory}
 shutdown_timeout: 1s
 http: {listen: ["unix:$work/one.sock"]}
@@ -54,8 +53,6 @@ then_is "join: exit status" 0 "$status"
 then_is "it ran once" 1 "$(grep -c '^mine ' ran)"
 cli push q fail --id bad
 cli join q
-cli dead list --queue q
-then_says "a job that dies is a letter" 'bad' out
 when "bytes come from standard input"
 head -c 3000 /dev/urandom >binary
 timeout 20 penstock -c one.yaml push q - --id bytes <binary >out 2>err
