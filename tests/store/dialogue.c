@@ -110,7 +110,9 @@ struct job *fetch_expecting(struct store_queue *q, const char *payload)
 static void settle_as(struct store_queue *q, struct settlement settlement)
 {
         settlement.stale = true;
+        pen_uncancellable_begin();
         ck_assert_int_eq(store_settle(q, &settlement, 1), 0);
+        pen_uncancellable_end();
         ck_assert(!settlement.stale);
         job_unref(settlement.job);
 }

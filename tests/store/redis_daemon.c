@@ -30,21 +30,14 @@ static void end(struct pen_task **task)
         *task = NULL;
 }
 
-static struct store_queue_options with_defaults(struct store_queue_options o)
-{
-        o.name = o.name ? o.name : "q";
-        o.max_crashes = o.max_crashes ? o.max_crashes : 3;
-        o.dead_keep = o.dead_keep ? o.dead_keep : PEN_FOREVER;
-        return o;
-}
-
 void redis_daemon_open(struct redis_daemon *d, const struct redis_server *server,
                        const struct redis_daemon_options *options)
 {
-        struct store_queue_options queue = with_defaults(options->queue);
+        struct store_queue_options queue = options->queue;
         char *error;
 
         *d = (struct redis_daemon){ NULL };
+        queue.name = queue.name ? queue.name : "q";
         ck_assert_int_eq(
                 redis_store_create(
                         &(struct redis_store_options){
