@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <string.h>
 
+const struct store_under_test *under_test;
+
 struct store_queue *store_with(struct store_queue_options options)
 {
         struct store_queue *q;

@@ -41,5 +41,18 @@ const char *asked(const struct redis_server *server, const char *format, ...)
 long asked_number(const struct redis_server *server, const char *format, ...)
         __attribute__((format(printf, 2, 3)));
 
+/* Sends a command and does not wait: to a server that stands still. `answered` reads what it said, if anything. */
+int ask_later(const struct redis_server *server, const char *command);
+void answered(int fd);
+
+/* All that may be left when every job has ended: of jobs, places and leases nothing. */
+void expect_clean(const struct redis_server *server);
+
+/* For the dialogue of contract.h with daemons opened here. */
+#define REDIS_UNDER_TEST                                                 \
+        .name = "redis", .clock = PEN_CLOCK_REAL, .unit = 50 * PEN_MSEC, \
+        .clock_error = 10 * PEN_MSEC, .aside_at_fetch = true
+extern const struct store_under_test redis_under_test;
+
 /* All keys, sorted, with a blank after each. */
 const char *asked_keys(const struct redis_server *server, const char *pattern);

@@ -26,12 +26,13 @@ static struct observed *find(struct redis_queue *q, const char *name)
         return NULL;
 }
 
-static struct observed *find_or_add(struct redis_queue *q, const struct reply *name)
+/* NULL: without memory, or with such a name, it cannot be taken over. */
+static struct observed *add(struct redis_queue *q, const struct reply *name)
 {
-        struct observed *o = find(q, name->data);
+        struct observed *o;
 
-        if (o || name->n >= CONSUMER_MAX)
-                return o;
+        if (name->n >= CONSUMER_MAX)
+                return NULL;
         if (q->n_observed == q->observed_room) {
                 size_t room = MAX(2 * q->observed_room, (size_t)8);
 
@@ -51,19 +52,20 @@ static struct observed *find_or_add(struct redis_queue *q, const struct reply *n
 static void observe(struct redis_queue *q, const struct reply *name, const struct reply *lease,
                     pen_usec elapsed)
 {
-        struct observed *o;
         const char *value = lease ? lease->data : "";
+        struct observed *o;
+        bool unmoved;
 
         if (!strcmp(name->data, q->store->consumer) || !strcmp(name->data, "released"))
                 return;
-        o = find_or_add(q, name);
+        o = find(q, name->data);
+        unmoved = o && !strcmp(o->lease, value);
+        if (!o)
+                o = add(q, name);
         if (!o || o->seen)
                 return;
         o->seen = true;
-        if (!strcmp(o->lease, value) && strlen(value) < sizeof(o->lease))
-                o->unmoved += MIN(elapsed, q->store->options.lease / 3);
-        else
-                o->unmoved = 0;
+        o->unmoved = unmoved ? o->unmoved + MIN(elapsed, q->store->options.lease / 3) : 0;
         snprintf(o->lease, sizeof(o->lease), "%s", value);
 }
 
