@@ -40,12 +40,13 @@ static __attribute__((sentinel)) const struct node *find(const struct node *from
 static int check_store(const struct checking *c)
 {
         const struct config_store *store = &c->config->store;
+        const struct node *url = find(c->root, "store", "url", NULL);
 
-        if (store->kind == STORE_REDIS && !store->url)
+        if (store->kind == STORE_REDIS && !store->url && !errors_at(c->errors, url->mark))
                 return REFUSE(c, find(c->root, "store", "kind", NULL),
                               "redis needs to know where: store.url is missing");
         if (store->kind == STORE_MEMORY && store->url)
-                return REFUSE(c, find(c->root, "store", "url", NULL),
+                return REFUSE(c, url,
                               "the store in memory has none; allowed: null, or kind: redis");
         if (store->kind == STORE_MEMORY && store->password_file)
                 return REFUSE(c, find(c->root, "store", "password_file", NULL),

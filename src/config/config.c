@@ -73,6 +73,18 @@ int config_parse(const char *path, const char *text, size_t size, struct buffer 
         return r;
 }
 
+static int tell_unread(const char *path, int error, struct buffer *errors)
+{
+        int r;
+
+        if (error == -EFBIG)
+                r = buffer_printf(errors, "%s: is larger than %zu KiB\n", path,
+                                  TREE_TEXT_MAX >> 10);
+        else
+                r = buffer_printf(errors, "%s: %s\n", path, strerror(-error));
+        return r < 0 ? r : -EINVAL;
+}
+
 int config_load(const char *path, struct buffer *errors, struct config **ret_config)
 {
         struct buffer text = { 0 };
@@ -82,7 +94,7 @@ int config_load(const char *path, struct buffer *errors, struct config **ret_con
         if (r == 0)
                 r = config_parse(path, buffer_data(&text), buffer_size(&text), errors, ret_config);
         else if (r != -ENOMEM)
-                r = buffer_printf(errors, "%s: %s\n", path, strerror(-r)) < 0 ? -ENOMEM : -EINVAL;
+                r = tell_unread(path, r, errors);
         buffer_deinit(&text);
         return r;
 }

@@ -132,8 +132,8 @@ struct config {
 const char *config_path(const char *path);
 
 /* Reads and checks the file. -EINVAL: `errors` has a line for each error, "FILE:LINE:COLUMN: KEY: what was
- * found, what is allowed", in the order of the file, and no configuration is made; also when the file cannot be
- * read ("FILE: No such file or directory").  -ENOMEM. */
+ * found; allowed: what", in the order of the file, and no configuration is made; also when the file cannot be
+ * read ("FILE: No such file or directory"). Past a hundred errors only their number is told.  -ENOMEM. */
 int config_load(const char *path, struct buffer *errors, struct config **ret_config);
 
 /* The same of a text; `path` is for messages only. */
@@ -151,9 +151,10 @@ const struct config_queue *config_queue(const struct config *config, const char 
  * an equal one (but for the secrets). -ENOMEM. */
 int config_print(const struct config *config, struct buffer *to);
 
-/* -ENOMEM, and what was told until then stands. Calls `differs` for every key whose value is not the same in both, "queues.emails.concurrency", with both
- * values as they would be written; a queue or a handler that only one of them has is told once, with NULL for the
- * other's value. */
+/* Calls `differs` for every key whose value is not the same in both, "queues.emails.concurrency", with
+ * both values as they would be written; a queue or a handler that only one of them has is told once, with
+ * NULL for the other's value; so is, with both, a handler of another kind. Secrets are compared as they are
+ * and told as `***`. -ENOMEM: some may have been told. */
 int config_compare(const struct config *before, const struct config *after,
                    void (*differs)(void *data, const char *key, const char *before,
                                    const char *after),

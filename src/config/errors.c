@@ -16,7 +16,7 @@ int errors_addv(struct errors *errors, struct mark mark, const char *key, const 
                 va_list args)
 {
         PEN_CLEANUP(freep) char *message = NULL, *text = NULL;
-        struct error *error = &errors->list[errors->n];
+        struct error *error;
         int size;
 
         if (errors->n >= ERRORS_MAX) {
@@ -33,6 +33,7 @@ int errors_addv(struct errors *errors, struct mark mark, const char *key, const 
                 return -ENOMEM;
         }
         tame(text);
+        error = &errors->list[errors->n];
         error->mark = mark;
         error->text = arena_copy(&errors->arena, text, (size_t)size);
         if (!error->text)

@@ -40,8 +40,6 @@ int file_read(const char *path, size_t max, bool only_regular, struct stat *ret_
                 return -errno;
         if (fstat(fd, ret_st) < 0)
                 r = -errno;
-        else if (S_ISDIR(ret_st->st_mode))
-                r = -EISDIR;
         else if (only_regular && !S_ISREG(ret_st->st_mode))
                 r = -EINVAL;
         else

@@ -23,6 +23,15 @@ struct node *node_child(const struct node *node, const char *key)
         return NULL;
 }
 
+size_t node_count(const struct node *node)
+{
+        size_t n = 0;
+
+        node_for_each(i, node)
+                n++;
+        return n;
+}
+
 static unsigned index_of(const struct node *node)
 {
         unsigned n = 0;

@@ -45,7 +45,7 @@ static int print_records(const struct key *key, const void *record, unsigned dep
                 if (r == 0)
                         r = value_write_key(record_name(one), strlen(record_name(one)), to);
                 if (r == 0)
-                        r = buffer_append(to, "\n", 1);
+                        r = buffer_append(to, ":\n", 2);
                 if (r == 0)
                         r = print_block(key->keys, one, depth + 1, to);
         }

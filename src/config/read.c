@@ -68,8 +68,10 @@ static int read_one_value(const struct reading *in, const struct key *key, const
         size_t errors = in->errors->n;
         int r;
 
+        if (!child && key->initial)
+                return set_default(in, key, record);
         if (!child)
-                return key->initial ? set_default(in, key, record) : refuse_missing(in, key, node);
+                return node ? refuse_missing(in, key, node) : 0;
         r = value_read(in, key, child, record);
         if (r < 0 || in->errors->n == errors || !key->initial)
                 return r;
@@ -107,8 +109,8 @@ static int read_record(const struct reading *in, const struct key *key, const st
 static int read_records(const struct reading *in, const struct key *key, const struct node *node,
                         void *record)
 {
-        size_t n = 0;
         char *array;
+        size_t n;
         int r = 0;
 
         if (!node || node_is_null(node))
@@ -116,8 +118,7 @@ static int read_records(const struct reading *in, const struct key *key, const s
         if (node->kind != NODE_MAP)
                 return node_refuse(in->errors, node,
                                    "found no mapping; allowed: a mapping of names");
-        node_for_each(i, node)
-                n++;
+        n = node_count(node);
         if (n > key->max)
                 return node_refuse(in->errors, node, "found %zu; allowed: at most %zu", n,
                                    (size_t)key->max);
@@ -220,22 +221,24 @@ static int read_key(const struct reading *in, const struct key *key, const struc
         return 0;
 }
 
-/* `node` may be NULL or null: then there are only defaults. */
+/* `node` may be NULL: then there are only defaults, and nothing is missed. */
 static int read_group(const struct reading *in, const struct key *keys, const struct node *node,
                       void *record)
 {
         bool has_variants = false;
         int r = 0;
 
-        if (node && node->kind == NODE_MAP)
+        if (node && node->kind == NODE_MAP) {
                 r = refuse_unknowns(in, keys, node);
-        else if (node && !node_is_null(node))
+        } else if (node && !node_is_null(node)) {
                 r = node_refuse(in->errors, node, "found no mapping; allowed: a mapping of keys");
+                node = NULL;
+        }
         for (const struct key *k = keys; r == 0 && k->name; k++) {
                 r = read_key(in, k, node, record);
                 has_variants |= k->shape == KEY_VARIANT;
         }
-        return r < 0 || !has_variants ? r : read_variant(in, keys, node, record);
+        return r == 0 && node && has_variants ? read_variant(in, keys, node, record) : r;
 }
 
 int read_keys(const struct reading *in, const struct node *root, struct config *config)

@@ -147,11 +147,9 @@ static int refuse_repeated(struct builder *b, const struct node *map)
 {
         PEN_CLEANUP(freep) struct node **sorted = NULL;
         const struct node *first;
-        size_t n = 0;
+        size_t n = node_count(map);
         int r;
 
-        node_for_each(i, map)
-                n++;
         if (n < 2)
                 return 0;
         sorted = calloc(n, sizeof(struct node *));

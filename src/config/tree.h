@@ -42,6 +42,9 @@ bool node_is_null(const struct node *node);
 /* The child of that key; NULL: there is none, or `node` is NULL. */
 struct node *node_child(const struct node *node, const char *key);
 
+/* How many children it has. */
+size_t node_count(const struct node *node);
+
 /* Appends "queues.emails.types[2]". -ENOMEM. */
 int node_path(const struct node *node, struct buffer *to);
 

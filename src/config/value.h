@@ -51,7 +51,7 @@ int value_keep(const struct reading *in, const struct node *node, const char **r
 
 /* Appends a text in quotes, such that reading it gives the same. -ENOMEM. */
 int value_write_text(const char *text, struct buffer *to);
-/* Appends "KEY: ", in quotes if it needs them. -ENOMEM. */
+/* Appends a key, in quotes if it needs them. -ENOMEM. */
 int value_write_key(const char *key, size_t size, struct buffer *to);
 int value_write_duration(pen_usec usec, struct buffer *to);
 

@@ -3,15 +3,6 @@
 
 #include <errno.h>
 
-static size_t count_nodes(const struct node *node)
-{
-        size_t n = 0;
-
-        node_for_each(i, node)
-                n++;
-        return n;
-}
-
 static int read_elements(const struct reading *in, const struct key *key, const struct node *node,
                          const struct element *element, char *to)
 {
@@ -28,7 +19,7 @@ static int read_elements(const struct reading *in, const struct key *key, const 
 int value_read_list(const struct reading *in, const struct key *key, const struct node *node,
                     const struct element *element, void *record)
 {
-        size_t n = count_nodes(node), errors = in->errors->n;
+        size_t n = node_count(node), errors = in->errors->n;
         void *array;
         int r;
 

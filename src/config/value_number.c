@@ -121,12 +121,7 @@ static int describe_whole(const struct key *key, struct buffer *to)
         return describe_range(key, "a whole number", write_whole, to);
 }
 
-const struct value_type type_whole = {
-        NODE_SCALAR,
-        read_whole,
-        write_whole_field,
-        describe_whole,
-};
+const struct value_type type_whole = { NODE_SCALAR, read_whole, write_whole_field, describe_whole };
 
 static int read_duration(const struct reading *in, const struct key *key, const struct node *node,
                          void *record)
@@ -147,12 +142,8 @@ static int describe_duration(const struct key *key, struct buffer *to)
                               value_write_duration, to);
 }
 
-const struct value_type type_duration = {
-        NODE_SCALAR,
-        read_duration,
-        write_duration_field,
-        describe_duration,
-};
+const struct value_type type_duration = { NODE_SCALAR, read_duration, write_duration_field,
+                                          describe_duration };
 
 static int read_size(const struct reading *in, const struct key *key, const struct node *node,
                      void *record)
@@ -172,12 +163,7 @@ static int describe_size(const struct key *key, struct buffer *to)
         return describe_range(key, "a size like 512B, 64KiB, 1MiB or 2GiB,", write_size, to);
 }
 
-const struct value_type type_size = {
-        NODE_SCALAR,
-        read_size,
-        write_size_field,
-        describe_size,
-};
+const struct value_type type_size = { NODE_SCALAR, read_size, write_size_field, describe_size };
 
 /* --- permissions -------------------------------------------------------------------------------- */
 
@@ -212,12 +198,7 @@ static int describe_mode(const struct key *key, struct buffer *to)
                              (unsigned)key->max);
 }
 
-const struct value_type type_mode = {
-        NODE_SCALAR,
-        read_mode,
-        write_mode,
-        describe_mode,
-};
+const struct value_type type_mode = { NODE_SCALAR, read_mode, write_mode, describe_mode };
 
 /* --- rates -------------------------------------------------------------------------------------- */
 
@@ -257,12 +238,7 @@ static int describe_rate(const struct key *key, struct buffer *to)
                              (unsigned long long)key->max);
 }
 
-const struct value_type type_rate = {
-        NODE_SCALAR,
-        read_rate,
-        write_rate,
-        describe_rate,
-};
+const struct value_type type_rate = { NODE_SCALAR, read_rate, write_rate, describe_rate };
 
 /* --- decimals ----------------------------------------------------------------------------------- */
 
@@ -334,9 +310,5 @@ static int describe_decimal(const struct key *key, struct buffer *to)
         return describe_range(key, "a number like 2 or 0.5", write_whole, to);
 }
 
-const struct value_type type_decimal = {
-        NODE_SCALAR,
-        read_decimal,
-        write_decimal,
-        describe_decimal,
-};
+const struct value_type type_decimal = { NODE_SCALAR, read_decimal, write_decimal,
+                                         describe_decimal };

@@ -42,6 +42,8 @@ static int write_joined(const char *text, const char *between, bool reveal, stru
         const char *value = strstr(text, between);
         int r = value_write_key(text, (size_t)(value - text), to);
 
+        if (r == 0)
+                r = buffer_append(to, ": ", 2);
         return r < 0 ? r : value_write_text(reveal ? value + strlen(between) : "***", to);
 }
 
@@ -176,6 +178,8 @@ static int write_type(const void *array, size_t i, bool reveal, struct buffer *t
         int r = value_write_key(type->type, strlen(type->type), to);
 
         (void)reveal;
+        if (r == 0)
+                r = buffer_append(to, ": ", 2);
         return r < 0 ? r : value_write_text(type->handler, to);
 }
 

@@ -116,9 +116,5 @@ static int describe_secret_file(const struct key *key, struct buffer *to)
         return buffer_printf(to, "the path of a file that not everybody may read");
 }
 
-const struct value_type type_secret_file = {
-        NODE_SCALAR,
-        read_secret_file,
-        write_secret_file,
-        describe_secret_file,
-};
+const struct value_type type_secret_file = { NODE_SCALAR, read_secret_file, write_secret_file,
+                                             describe_secret_file };

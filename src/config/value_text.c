@@ -8,7 +8,8 @@
 #include <unistd.h>
 
 #include <base/parse.h>
-#include <job/json_text.h>
+#include <base/utf8.h>
+#include <job/json.h>
 
 /* --- quotes ------------------------------------------------------------------------------------- */
 
@@ -52,17 +53,12 @@ int value_write_text(const char *text, struct buffer *to)
 
 int value_write_key(const char *key, size_t size, struct buffer *to)
 {
-        bool simple = parse_is_name(key, size) && strspn(key, "0123456789.-") == 0;
         PEN_CLEANUP(freep) char *copy = NULL;
-        int r;
 
-        if (simple)
-                return buffer_printf(to, "%.*s: ", (int)size, key);
+        if (parse_is_name(key, size) && !strchr("0123456789.-", *key))
+                return buffer_append(to, key, size);
         copy = strndup(key, size);
-        if (!copy)
-                return -ENOMEM;
-        r = value_write_text(copy, to);
-        return r < 0 ? r : buffer_append(to, ": ", 2);
+        return copy ? value_write_text(copy, to) : -ENOMEM;
 }
 
 /* --- any text ----------------------------------------------------------------------------------- */
@@ -99,12 +95,7 @@ static int describe_text(const struct key *key, struct buffer *to)
         return buffer_printf(to, "%s", key->form ? key->form : "a text");
 }
 
-const struct value_type type_text = {
-        NODE_SCALAR,
-        read_text,
-        write_text,
-        describe_text,
-};
+const struct value_type type_text = { NODE_SCALAR, read_text, write_text, describe_text };
 
 /* --- words -------------------------------------------------------------------------------------- */
 
@@ -170,12 +161,7 @@ static int describe_word(const struct key *key, struct buffer *to)
         return 0;
 }
 
-const struct value_type type_word = {
-        NODE_SCALAR,
-        read_word,
-        write_word,
-        describe_word,
-};
+const struct value_type type_word = { NODE_SCALAR, read_word, write_word, describe_word };
 
 /* --- URLs --------------------------------------------------------------------------------------- */
 
@@ -256,12 +242,7 @@ static int describe_url(const struct key *key, struct buffer *to)
         return buffer_printf(to, "http://HOST… or https://HOST…");
 }
 
-const struct value_type type_url = {
-        NODE_SCALAR,
-        read_url,
-        write_url,
-        describe_url,
-};
+const struct value_type type_url = { NODE_SCALAR, read_url, write_url, describe_url };
 
 /* Its scheme alone: the rest is read by who connects. */
 static int read_store_url(const struct reading *in, const struct key *key, const struct node *node,
@@ -286,12 +267,8 @@ static int describe_store_url(const struct key *key, struct buffer *to)
         return buffer_printf(to, "redis://[USER:PASSWORD@]HOST:PORT/DB or unix:///PATH");
 }
 
-const struct value_type type_store_url = {
-        NODE_SCALAR,
-        read_store_url,
-        write_url,
-        describe_store_url,
-};
+const struct value_type type_store_url = { NODE_SCALAR, read_store_url, write_url,
+                                           describe_store_url };
 
 /* --- this daemon's name ------------------------------------------------------------------------- */
 
@@ -343,32 +320,34 @@ static int expand_percent(const struct reading *in, const struct node *node, con
         return r < 0 ? r : 1;
 }
 
+static int keep_instance(const struct reading *in, const struct key *key, const struct node *node,
+                         const char *name, void *record)
+{
+        const char **field = key_field(key, record);
+        char shown[80];
+
+        if (!key->accepts(name)) {
+                json_excerpt(shown, sizeof(shown), (struct bytes){ name, strlen(name) });
+                return node_refuse(in->errors, node, "found \"%s\"; allowed: %s", shown, key->form);
+        }
+        *field = arena_copy(in->arena, name, strlen(name));
+        return *field ? 0 : -ENOMEM;
+}
+
 static int read_instance(const struct reading *in, const struct key *key, const struct node *node,
                          void *record)
 {
         struct buffer name = { 0 };
-        const char *text, *copy;
+        const char *text;
         int r = value_expand(in, node, &text);
 
         if (r < 0 || !text)
                 return r;
         r = expand_percent(in, node, text, &name);
-        if (r > 0 && !key->accepts(buffer_data(&name))) {
-                r = node_refuse(in->errors, node, "\"%s\" becomes \"%s\"; allowed: %s", node->text,
-                                buffer_data(&name), key->form);
-        } else if (r > 0) {
-                copy = arena_copy(in->arena, buffer_data(&name), strlen(buffer_data(&name)));
-                r = copy ? 0 : -ENOMEM;
-                if (copy)
-                        *(const char **)key_field(key, record) = copy;
-        }
+        if (r > 0)
+                r = keep_instance(in, key, node, buffer_data(&name), record);
         buffer_deinit(&name);
         return r;
 }
 
-const struct value_type type_instance = {
-        NODE_SCALAR,
-        read_instance,
-        write_text,
-        describe_text,
-};
+const struct value_type type_instance = { NODE_SCALAR, read_instance, write_text, describe_text };

@@ -227,11 +227,28 @@ static void drain(struct daemon *d)
                 LOG(LOG_WARN, "daemon.drain", F_STR("note", "was cut short"));
 }
 
+/* Our memory ends with us: what nobody will run is said. */
+static void tell_dropped(struct daemon *d)
+{
+        struct store_counts counts;
+
+        list_for_each (i, &d->services) {
+                struct service *s = list_entry(i, struct service, link);
+
+                if (store_count(s->store, &counts) == 0 && counts.ready + counts.delayed > 0)
+                        LOG(LOG_WARN, "store.dropped", F_STR("queue", s->name),
+                            F_UINT("jobs", counts.ready + counts.delayed),
+                            F_STR("note", "the memory store keeps nothing beyond its daemon"));
+        }
+}
+
 static void close_all(struct daemon *d)
 {
         pen_group_free(TAKE(d->beside));
         pen_group_free(TAKE(d->working));
         http_api_free(d->api);
+        if (!d->redis)
+                tell_dropped(d);
         while (!list_empty(&d->services))
                 service_close(list_first(&d->services, struct service, link));
         if (d->redis)

@@ -11,6 +11,7 @@
 
 struct http_api {
         struct api_options options;
+        char *token;
         struct http_service *service;
 };
 
@@ -234,6 +235,13 @@ int http_api_create(const struct api_options *options, struct http_api **ret_api
         if (!api)
                 return -ENOMEM;
         *api = (struct http_api){ .options = *options };
+        if (options->token) {
+                api->options.token = api->token = strdup(options->token);
+                if (!api->token) {
+                        http_api_free(api);
+                        return -ENOMEM;
+                }
+        }
         r = http_service_create(
                 &(struct http_service_options){ .listen = options->listen,
                                                 .n_listen = options->n_listen,
@@ -245,7 +253,7 @@ int http_api_create(const struct api_options *options, struct http_api **ret_api
                                                 .data = api },
                 &api->service, ret_error);
         if (r < 0) {
-                free(api);
+                http_api_free(api);
                 return r;
         }
         *ret_api = api;
@@ -264,6 +272,7 @@ void http_api_free(struct http_api *api)
         if (!api)
                 return;
         http_service_free(api->service);
+        free(api->token);
         free(api);
 }
 

@@ -27,7 +27,7 @@ struct api_host {
         void *data;
 };
 
-/* What the pointers point to outlives the interface. */
+/* Copied, but for the host's data: a reload may throw the configuration away. */
 struct api_options {
         const char *const *listen; /* as pen_listen has it */
         size_t n_listen;

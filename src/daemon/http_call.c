@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include <base/nearest.h>
 #include <base/parse.h>
 
 /* --- answers ------------------------------------------------------------------------------------ */
@@ -147,10 +148,21 @@ bool http_duration(struct api_call *call, const char *name, pen_usec *usec)
         return false;
 }
 
+/* A name is valid as long as nothing suspends. */
+static const char *nearest_queue(const struct api_host *host, const char *name)
+{
+        struct nearest nearest = { .word = name, .size = strlen(name) };
+        struct api_queue queue;
+
+        for (size_t i = 0; host->next(host->data, i, &queue); i++)
+                nearest_try(&nearest, queue.name);
+        return nearest.name;
+}
+
 bool http_queue(struct api_call *call, struct api_queue *ret_queue)
 {
         const struct api_host *host = &call->options->host;
-        const char *name = call->segments[2];
+        const char *name = call->segments[2], *nearest;
         char excerpt[64];
 
         if (!parse_is_name(name, strlen(name))) {
@@ -163,7 +175,9 @@ bool http_queue(struct api_call *call, struct api_queue *ret_queue)
         }
         if (host->find(host->data, name, ret_queue))
                 return true;
-        http_problem(call, 404, "there is no queue %s", name);
+        nearest = nearest_queue(host, name);
+        http_problem(call, 404, "there is no queue %s; %s%s", name,
+                     nearest ? "the nearest is " : "there is none at all", nearest ? nearest : "");
         return false;
 }
 

@@ -90,17 +90,18 @@ static const char *why(int r)
 int http_listen(const char *address, unsigned mode, const char *group,
                 struct pen_listener **ret_listener, char **ret_error)
 {
+        PEN_CLEANUP(pen_listener_freep) struct pen_listener *listener = NULL;
         bool local = strncmp(address, UNIX_PREFIX, strlen(UNIX_PREFIX)) == 0;
         mode_t mask = umask(0177);
-        int r = pen_listen(address, ret_listener);
+        int r = pen_listen(address, &listener);
 
         umask(mask);
         if (r < 0)
                 return say(ret_error, r, "%s: %s", address, why(r));
-        if (!local)
-                return 0;
-        r = open_file_to(address + strlen(UNIX_PREFIX), mode, group, ret_error);
+        if (local)
+                r = open_file_to(address + strlen(UNIX_PREFIX), mode, group, ret_error);
         if (r < 0)
-                pen_listener_free(*ret_listener);
-        return r;
+                return r;
+        *ret_listener = TAKE(listener);
+        return 0;
 }

@@ -17,12 +17,13 @@ static int write_queue(struct buffer *to, const struct api_queue *queue, const c
                 to,
                 "{\"name\":\"%s\",\"ready\":%llu,\"delayed\":%llu,\"buffered\":%llu,\"running\":%llu,"
                 "\"dead_letters\":%llu,\"done\":%llu,\"dead\":%llu,\"expired\":%llu,"
-                "\"cancelled\":%llu,\"paused\":%s}",
+                "\"cancelled\":%llu,\"duplicates\":%llu,\"conflicts\":%llu,\"paused\":%s}",
                 name, (unsigned long long)counts->ready, (unsigned long long)counts->delayed,
                 (unsigned long long)buffered, (unsigned long long)(counts->running - buffered),
                 (unsigned long long)counts->dead_letters, (unsigned long long)counts->done,
                 (unsigned long long)counts->dead, (unsigned long long)counts->expired,
-                (unsigned long long)counts->cancelled, queue->paused ? "true" : "false");
+                (unsigned long long)counts->cancelled, (unsigned long long)counts->duplicates,
+                (unsigned long long)counts->conflicts, queue->paused ? "true" : "false");
 }
 
 /* Counting suspends, and the queue's name may be gone then. */

@@ -10,17 +10,17 @@
 
 #define SAME_NAME_MAX 1000
 
-/* Where such files live: what systemd made for us, the system's place, or the user's own. */
+/* Where such files live: what systemd made for us, the user's own place, or the system's. */
 static void choose_folder(char *folder, size_t room)
 {
         const char *runtime = getenv("RUNTIME_DIRECTORY"), *user = getenv("XDG_RUNTIME_DIR");
 
         if (runtime && *runtime == '/')
                 snprintf(folder, room, "%.*s", (int)strcspn(runtime, ":"), runtime);
-        else if (geteuid() == 0 || access("/run/penstock", W_OK) == 0)
-                snprintf(folder, room, "/run/penstock");
         else if (user && *user == '/')
                 snprintf(folder, room, "%s/penstock", user);
+        else if (geteuid() == 0 || access("/run/penstock", W_OK) == 0)
+                snprintf(folder, room, "/run/penstock");
         else
                 snprintf(folder, room, "/tmp/penstock-%u", (unsigned)geteuid());
 }

@@ -66,6 +66,7 @@ static int rooms_create(struct service *s, struct config *config, const struct c
                                 .queue_name = s->name,
                                 .store = s->store,
                                 .route = handlers_route(handlers, queue, rooms->types),
+                                .slots = &s->slots,
                                 .share = s->parts->share,
                                 .weight = queue->weight,
                                 .priority = queue->priority,
@@ -178,6 +179,7 @@ int service_open(const struct service_parts *parts, struct config *config,
                 return r;
         }
         job_log_init(&s->log, s->name, config->log.jobs);
+        share_init(&s->slots, queue->concurrency);
         *ret_service = s;
         return 0;
 }
@@ -200,6 +202,9 @@ int service_use(struct service *s, struct config *config, struct handlers *handl
         list_append(&s->rooms, &rooms->link);
         if (before && !before->stopping)
                 rooms_stop(before, PEN_FOREVER);
+        if (s->config)
+                share_resize(&s->slots, config_queue(s->config, s->name)->concurrency,
+                             queue->concurrency);
         config_unref(s->config);
         s->config = config_ref(config);
         s->removed = false;

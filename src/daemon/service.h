@@ -27,8 +27,9 @@ struct service {
         struct store_queue *store;
         struct intake intake;
         struct job_log log;
-        struct list rooms; /* the last of them are in service */
-        bool removed;      /* the configuration has it no more */
+        struct share slots; /* its concurrency, over all its rooms */
+        struct list rooms;  /* the last of them are in service */
+        bool removed;       /* the configuration has it no more */
 };
 
 /* Opens the store's queue; nothing runs yet. Less than 0: it could not be. */

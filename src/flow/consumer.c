@@ -72,15 +72,29 @@ static int start_and_run(struct consumer *c, struct flight *flight)
         return r;
 }
 
+static int enter(struct share_member *member)
+{
+        return member ? share_enter(member) : 0;
+}
+
+static void leave(struct share_member *member)
+{
+        if (member)
+                share_leave(member);
+}
+
 static int start_among_others(struct consumer *c, struct flight *flight)
 {
-        int r = c->share ? share_enter(c->share) : 0;
+        int r = enter(c->slots);
 
         if (r < 0)
                 return r;
-        r = start_and_run(c, flight);
-        if (c->share)
-                share_leave(c->share);
+        r = enter(c->share);
+        if (r == 0) {
+                r = start_and_run(c, flight);
+                leave(c->share);
+        }
+        leave(c->slots);
         return r;
 }
 

@@ -18,7 +18,8 @@ struct consumer {
         struct settler *settler;
         const struct route *route;
         struct limits *limits;
-        struct share_member *share; /* NULL: nothing is shared */
+        struct share_member *slots; /* the queue's own, NULL: as many as there are consumers */
+        struct share_member *share; /* NULL: nothing is shared with other queues */
         pen_usec timeout;           /* of an attempt, if the job does not say; PEN_FOREVER: none */
         const struct retry_policy *retry;
 

@@ -17,7 +17,7 @@ struct supervisor {
         struct pen_queue *queue, *suspects;
         struct settler *settler;
         struct limits limits;
-        struct share_member share;
+        struct share_member slots, share;
         struct fetcher fetcher;
         struct consumer consumer, suspect_consumer;
         struct leases leases;
@@ -33,6 +33,8 @@ static int create_rooms(struct supervisor *s)
         int r;
 
         r = limits_init(&s->limits, o->rate);
+        if (r == 0 && o->slots)
+                r = share_join(o->slots, 1, 0, &s->slots);
         if (r == 0 && o->share)
                 r = share_join(o->share, o->weight, o->priority, &s->share);
         if (r == 0)
@@ -73,6 +75,7 @@ static void connect_rooms(struct supervisor *s)
                 .settler = s->settler,
                 .route = &s->options.route,
                 .limits = &s->limits,
+                .slots = o->slots ? &s->slots : NULL,
                 .share = o->share ? &s->share : NULL,
                 .timeout = o->timeout,
                 .retry = &s->options.retry,
@@ -110,6 +113,7 @@ void supervisor_free(struct supervisor *s)
         pen_queue_free(s->suspects);
         pen_queue_free(s->queue);
         inflight_free(s->inflight);
+        share_quit(&s->slots);
         share_quit(&s->share);
         limits_deinit(&s->limits);
         free(s);

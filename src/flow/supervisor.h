@@ -15,6 +15,8 @@ struct supervisor_options {
         const char *queue_name;
         struct store_queue *store;
         struct route route;
+        struct share
+                *slots; /* of this queue, whoever else runs its jobs here; NULL: its consumers */
         struct share *share;    /* with other queues; NULL: with none */
         unsigned weight;        /* in it, */
         int priority;           /* and */

@@ -14,6 +14,19 @@ const char *job_state_name(enum job_state state)
         return names[state];
 }
 
+/* n digits, and not all of them `but`. */
+static bool is_hex(const char *text, size_t n, const char *but)
+{
+        return strspn(text, "0123456789abcdef") >= n && strspn(text, but) < n;
+}
+
+bool job_is_traceparent(const char *text)
+{
+        return strlen(text) == 55 && is_hex(text, 2, "f") && text[2] == '-' &&
+               is_hex(text + 3, 32, "0") && text[35] == '-' && is_hex(text + 36, 16, "0") &&
+               text[52] == '-' && is_hex(text + 53, 2, "");
+}
+
 const char *outcome_name(enum outcome outcome)
 {
         static const char *const names[OUTCOME_MAX] = {

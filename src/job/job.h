@@ -84,6 +84,9 @@ struct job {
         _Alignas(struct job_meta) char block[];
 };
 
+/* W3C: version, trace, parent, flags. Handlers put it into headers: nothing may follow. */
+bool job_is_traceparent(const char *text);
+
 /* Copies all that `fields` points to; the counts start at 0. The caller has the reference. -ENOMEM. */
 int job_create(const struct job_fields *fields, struct job **ret_job);
 struct job *job_ref(struct job *job);

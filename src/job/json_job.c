@@ -239,20 +239,6 @@ static int read_version(struct reading *in)
         return 0;
 }
 
-/* n digits, and not all of them `but`. */
-static bool is_hex(const char *text, size_t n, const char *but)
-{
-        return strspn(text, "0123456789abcdef") >= n && strspn(text, but) < n;
-}
-
-/* Version, trace, parent, flags. The handler puts it into headers: nothing may follow. */
-static bool is_traceparent(const char *text)
-{
-        return strlen(text) == 55 && is_hex(text, 2, "f") && text[2] == '-' &&
-               is_hex(text + 3, 32, "0") && text[35] == '-' && is_hex(text + 36, 16, "0") &&
-               text[52] == '-' && is_hex(text + 53, 2, "");
-}
-
 static int read_traceparent(struct reading *in)
 {
         const char *text;
@@ -260,7 +246,7 @@ static int read_traceparent(struct reading *in)
 
         if (r < 0)
                 return r;
-        if (!is_traceparent(text))
+        if (!job_is_traceparent(text))
                 return refuse(in, "is not W3C trace context, like 00-TRACE-PARENT-01 with 32 and "
                                   "16 small hexadecimal digits, not all 0");
         in->job->traceparent = text;

@@ -39,10 +39,16 @@ END_TEST
 
 START_TEST(what_is_not_of_the_shape_is_refused)
 {
-        static const char *const broken[] = { "", "null", "[]", "{}", "{\"queues\":{}}",
-                                              "{\"queues\":[1]}", "{\"queues\":[{\"ready\":\"1\"}]}",
+        static const char *const broken[] = { "",
+                                              "null",
+                                              "[]",
+                                              "{}",
+                                              "{\"queues\":{}}",
+                                              "{\"queues\":[1]}",
+                                              "{\"queues\":[{\"ready\":\"1\"}]}",
                                               "{\"queues\":[{\"ready\":-1}]}",
-                                              "{\"queues\":[{}]", "{\"queues\":[]} x" };
+                                              "{\"queues\":[{}]",
+                                              "{\"queues\":[]} x" };
 
         for (size_t i = 0; i < ARRAY_SIZE(broken); i++) {
                 struct queue_state *states = NULL;
@@ -100,10 +106,11 @@ START_TEST(broken_letter_leaves_none_of_those_before_it)
 {
         struct dead_letter letters[3];
 
-        ck_assert_int_eq(answers_read_letters(text("{\"letters\":[{\"place\":\"1\",\"error\":\"x\"},"
-                                                   "{\"place\":7}]}"),
-                                              letters, 3),
-                         -EPROTO);
+        ck_assert_int_eq(
+                answers_read_letters(text("{\"letters\":[{\"place\":\"1\",\"error\":\"x\"},"
+                                          "{\"place\":7}]}"),
+                                     letters, 3),
+                -EPROTO);
         ck_assert_int_eq(answers_read_letters(text("{\"letters\":[{\"payload_base64\":\"?\"}]}"),
                                               letters, 3),
                          -EPROTO);
@@ -131,8 +138,8 @@ START_TEST(each_fate_of_a_line_is_told_apart)
         assert_push("{\"line\":1,\"status\":\"stored\",\"id\":\"1-0\"}", PUSH_STORED, false, NULL,
                     "1-0");
         assert_push("{\"status\":\"exists\",\"id\":\"a\"}", PUSH_EXISTS, false, NULL, "a");
-        assert_push("{\"status\":\"conflict\",\"id\":\"a\",\"error\":\"why\"}", PUSH_CONFLICT, false,
-                    NULL, "a");
+        assert_push("{\"status\":\"conflict\",\"id\":\"a\",\"error\":\"why\"}", PUSH_CONFLICT,
+                    false, NULL, "a");
         assert_push("{\"status\":\"full\"}", PUSH_FULL, false, NULL, "");
         assert_push("{\"status\":\"unavailable\"}", PUSH_PENDING, true, NULL, "");
         assert_push("{\"status\":\"invalid\",\"error\":\"why\"}", PUSH_PENDING, false, "why", "");
@@ -161,7 +168,8 @@ START_TEST(problem_says_its_detail_or_its_title)
         ck_assert_str_eq(said, "why");
         answers_read_problem(text("{\"title\":\"Bad\"}"), said, sizeof(said));
         ck_assert_str_eq(said, "Bad");
-        answers_read_problem(text("{\"detail\":\"longer than there is room\"}"), said, sizeof(said));
+        answers_read_problem(text("{\"detail\":\"longer than there is room\"}"), said,
+                             sizeof(said));
         ck_assert_str_eq(said, "longer than the");
         answers_read_problem(text("<html>"), said, sizeof(said));
         ck_assert_str_eq(said, "");
@@ -172,9 +180,9 @@ START_TEST(retries_are_counted)
 {
         uint64_t retried, kept;
 
-        ck_assert_int_eq(
-                answers_read_retry(text("{\"retried\":3,\"kept\":1,\"reasons\":[]}"), &retried, &kept),
-                0);
+        ck_assert_int_eq(answers_read_retry(text("{\"retried\":3,\"kept\":1,\"reasons\":[]}"),
+                                            &retried, &kept),
+                         0);
         ck_assert_uint_eq(retried, 3);
         ck_assert_uint_eq(kept, 1);
         ck_assert_int_eq(answers_read_retry(text("[]"), &retried, &kept), -EPROTO);

@@ -58,7 +58,9 @@ IN_LOOP(lines_have_their_numbers_and_blank_ones_are_skipped)
 
 IN_LOOP(byte_order_mark_is_no_part_of_the_first_line)
 {
-        assert_lines("\xef\xbb\xbf" "a\n\xef\xbb\xbf", "1:a;2:\xef\xbb\xbf;");
+        assert_lines("\xef\xbb\xbf"
+                     "a\n\xef\xbb\xbf",
+                     "1:a;2:\xef\xbb\xbf;");
         assert_lines("\xef\xbb\xbf\n", "");
         return 0;
 }
@@ -157,7 +159,8 @@ IN_LOOP(number_of_lines_is_estimated_from_the_size)
                 ck_assert_int_eq(lines_next(&in, &line), 1);
         ck_assert_uint_ge(lines_estimate(&in), 390);
         ck_assert_uint_le(lines_estimate(&in), 410);
-        read_all(&in);
+        while (lines_next(&in, &line) > 0)
+                ;
         ck_assert_uint_eq(lines_estimate(&in), 400);
         return 0;
 }
@@ -174,11 +177,10 @@ END_TEST
 
 int main(void)
 {
-        return RUN_SUITE("lines", lines_have_their_numbers_and_blank_ones_are_skipped,
-                         byte_order_mark_is_no_part_of_the_first_line,
-                         line_that_is_too_long_is_passed_by_and_told_once,
-                         pipe_gives_lines_as_they_come,
-                         buffered_line_is_ready_though_the_pipe_is_empty,
-                         number_of_lines_is_estimated_from_the_size,
-                         what_cannot_be_read_is_an_error);
+        return RUN_SUITE(
+                "lines", lines_have_their_numbers_and_blank_ones_are_skipped,
+                byte_order_mark_is_no_part_of_the_first_line,
+                line_that_is_too_long_is_passed_by_and_told_once, pipe_gives_lines_as_they_come,
+                buffered_line_is_ready_though_the_pipe_is_empty,
+                number_of_lines_is_estimated_from_the_size, what_cannot_be_read_is_an_error);
 }

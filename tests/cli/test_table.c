@@ -78,7 +78,8 @@ START_TEST(narrowest_terminal_keeps_the_numbers)
         table_init(&t, columns, 3);
         add(&t, "a name that is long", 4294967295, "a reason that is long");
         text = text_of(&t, 10, false);
-        ck_assert_ptr_nonnull(strstr(text, "a name \xe2\x80\xa6  4294967295  a reaso\xe2\x80\xa6\n"));
+        ck_assert_ptr_nonnull(
+                strstr(text, "a name \xe2\x80\xa6  4294967295  a reaso\xe2\x80\xa6\n"));
 }
 END_TEST
 
@@ -87,7 +88,8 @@ START_TEST(cut_does_not_split_a_character)
         PEN_CLEANUP(table_deinit) struct table t;
 
         table_init(&t, columns, 3);
-        add(&t, "\xc3\xa4\xc3\xb6\xc3\xbc\xc3\xa4\xc3\xb6\xc3\xbc\xc3\xa4\xc3\xb6\xc3\xbc\xc3\xa4", 0, "x");
+        add(&t, "\xc3\xa4\xc3\xb6\xc3\xbc\xc3\xa4\xc3\xb6\xc3\xbc\xc3\xa4\xc3\xb6\xc3\xbc\xc3\xa4",
+            0, "x");
         assert_text(&t, 16, false,
                     "NAME      N  WHY\n"
                     "\xc3\xa4\xc3\xb6\xc3\xbc\xc3\xa4\xc3\xb6\xc3\xbc\xc3\xa4\xe2\x80\xa6  0  x\n");

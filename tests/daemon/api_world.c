@@ -226,7 +226,19 @@ void api_expect_job(const struct api_world *w, const char *job, unsigned status,
 
 /* --- the store ---------------------------------------------------------------------------------- */
 
-struct job *api_fetch(struct api_world *w)
+void api_settle(struct api_world *w, struct job *job, enum outcome outcome)
+{
+        bool well = outcome == OUTCOME_DONE;
+        struct settlement settlement = { .job = job,
+                                         .verdict.move = well ? MOVE_DONE : MOVE_DEAD,
+                                         .outcome = outcome,
+                                         .error = well ? NULL : "no luck" };
+
+        job->attempts = well ? 0 : 3;
+        ck_assert_int_eq(store_settle(w->store, &settlement, 1), 0);
+}
+
+static struct job *fetch(struct api_world *w)
 {
         struct job *job;
 
@@ -234,16 +246,19 @@ struct job *api_fetch(struct api_world *w)
         return job;
 }
 
+struct job *api_fetch(struct api_world *w)
+{
+        struct job *job = fetch(w);
+
+        api_settle(w, job, OUTCOME_DONE);
+        return job;
+}
+
 void api_end(struct api_world *w, enum outcome outcome)
 {
-        PEN_CLEANUP(job_unrefp) struct job *job = api_fetch(w);
-        struct settlement settlement = { .job = job,
-                                         .outcome = outcome,
-                                         .error = outcome == OUTCOME_DONE ? NULL : "no luck" };
+        PEN_CLEANUP(job_unrefp) struct job *job = fetch(w);
 
-        settlement.verdict.move = outcome == OUTCOME_DONE ? MOVE_DONE : MOVE_DEAD;
-        job->attempts = outcome == OUTCOME_DONE ? 0 : 3;
-        ck_assert_int_eq(store_settle(w->store, &settlement, 1), 0);
+        api_settle(w, job, outcome);
 }
 
 struct store_counts api_count(const struct api_world *w)

@@ -88,10 +88,13 @@ void api_expect_job(const struct api_world *w, const char *job, unsigned status,
 void api_expect(const struct api_world *w, const char *what, unsigned status, const char *text);
 void expect(const struct answer *answer, unsigned status, const char *text);
 
-/* The next ready job of `mail`; the caller has a reference. Waits for it. */
+/* Ends a job that was fetched; dead ones with the error "no luck". */
+void api_settle(struct api_world *w, struct job *job, enum outcome outcome);
+
+/* The next ready job of `mail`, which has ended well; the caller has a reference. Waits for it. */
 struct job *api_fetch(struct api_world *w);
 
-/* Fetches a job and ends it; dead ones with the error "no luck". */
+/* Fetches a job and ends it. */
 void api_end(struct api_world *w, enum outcome outcome);
 
 struct store_counts api_count(const struct api_world *w);

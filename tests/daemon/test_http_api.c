@@ -330,7 +330,7 @@ IN_LOOP(bad_names_of_queues_are_refused)
                 { "mail%2", 404, "no such path" },
                 { "mail%zz", 404, "no such path" },
                 { "..", 404, "there is no queue .." },
-                { "nobody", 404, "there is no queue nobody" },
+                { "mali", 404, "there is no queue mali; the nearest is mail\"" },
                 { "0123456789012345678901234567890123456789012345678901234567890123", 404,
                   "there is no queue 0" },
                 { "01234567890123456789012345678901234567890123456789012345678901234", 400,

@@ -27,7 +27,7 @@ static void make_round(struct round_trip *t, const struct job_fields *fields)
                       "%.*s: %s", (int)buffer_size(&t->text), buffer_data(&t->text), error.text);
 }
 
-#define ROUND_TRIP(t, ...)                                                  \
+#define ROUND_TRIP(t, ...)                                                      \
         PEN_CLEANUP(round_trip_deinit) struct round_trip t = { .read = { 0 } }; \
         make_round(&t, &(struct job_fields){ __VA_ARGS__ })
 

@@ -17,7 +17,7 @@ config_of one <<YAML
 handlers:
   work: {exec: {argv: ["$work/work"]}}
 queues:
-  q: {handler: work, concurrency: 8, maxsize: 8, retry: {max_attempts: 2}}
+  q: {handler: work, concurrency: 8, maxsize: 8, dedupe: 0, retry: {max_attempts: 2}}
 YAML
 deaths=0
 all_ended() {

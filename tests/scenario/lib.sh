@@ -3,6 +3,7 @@
 #
 #     given "what there is"             when "what is done"       words, printed
 #     run_penstock ARG…                 `penstock run ARG…` to its end: $status, out, err
+#     run_verb VERB ARG…                the same of any verb; verb_reading FILE: with that as its input
 #     start_penstock ARG…               in the background, job control as from a terminal: $pid
 #     start_reading FILE ARG…           the same with that as its standard input
 #     end_penstock SECONDS              waits for it: $status
@@ -138,7 +139,18 @@ eventually() {
 }
 
 run_penstock() {
-        timeout -k 5 120 penstock run "$@" >out 2>err </dev/null
+        run_verb run "$@"
+}
+
+run_verb() {
+        verb_reading /dev/null "$@"
+}
+
+verb_reading() { # FILE VERB ARG…
+        local from=$1
+
+        shift
+        timeout -k 5 120 penstock "$@" >out 2>err <"$from"
         status=$?
 }
 

@@ -45,16 +45,17 @@ void redis_daemon_open(struct redis_daemon *d, const struct redis_server *server
         char *error;
 
         *d = (struct redis_daemon){ NULL };
-        ck_assert_int_eq(redis_store_create(
-                                 &(struct redis_store_options){
-                                         .url = redis_server_url(server),
-                                         .prefix = "penstock",
-                                         .lease = options->lease ? options->lease : 15 * PEN_SEC,
-                                         .instance = options->instance ? options->instance : "daemon",
-                                         .former = options->former,
-                                 },
-                                 &d->store, &error),
-                         0);
+        ck_assert_int_eq(
+                redis_store_create(
+                        &(struct redis_store_options){
+                                .url = redis_server_url(server),
+                                .prefix = "penstock",
+                                .lease = options->lease ? options->lease : 15 * PEN_SEC,
+                                .instance = options->instance ? options->instance : "daemon",
+                                .former = options->former,
+                        },
+                        &d->store, &error),
+                0);
         ck_assert_int_eq(pen_spawn(redis_store_run, d->store, &d->running), 0);
         ck_assert_int_eq(redis_queue_open(d->store, &queue, &d->queue), 0);
         redis_daemon_go_on(d);

@@ -18,7 +18,8 @@ struct redis_daemon_options {
         const char *instance; /* NULL: "daemon" */
         const char *former;
         pen_usec lease; /* 0: 15 s */
-        struct store_queue_options queue; /* no name: "q"; no max_crashes: 3; no dead_keep: PEN_FOREVER */
+        struct store_queue_options
+                queue; /* no name: "q"; no max_crashes: 3; no dead_keep: PEN_FOREVER */
 };
 
 /* Answers when it is connected and holds its lease. */

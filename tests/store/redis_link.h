@@ -4,6 +4,7 @@
 #pragma once
 
 #include "../in_loop.h"
+#include "../redis_server.h"
 
 #include <penstock/stream.h>
 #include <store/redis/connection.h>
@@ -27,6 +28,12 @@ void link_wait_down(struct link *link, unsigned n);
 #define LINK(l, ...)                                   \
         PEN_CLEANUP(link_close) struct link l = { 0 }; \
         link_open(&l, (struct redis_options){ __VA_ARGS__ })
+
+#define SERVER_WITH(s, ...)             \
+        PEN_CLEANUP(redis_server_stopp) \
+        struct redis_server *s = redis_server_start((const char *const[]){ __VA_ARGS__, NULL })
+#define SERVER(s) SERVER_WITH(s, NULL)
+#define LINK_TO(l, s) LINK(l, .target.address = redis_server_address(s))
 
 /* A command of words between spaces. */
 struct words {

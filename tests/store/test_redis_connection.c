@@ -1,8 +1,6 @@
 /* With a real server. */
-#include "../redis_server.h"
 #include "redis_link.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -10,28 +8,18 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #include <base/buffer.h>
 #include <penstock/group.h>
 #include <penstock/sync.h>
 #include <penstock/timeout.h>
 
-#define SERVER(s) PEN_CLEANUP(redis_server_stopp) struct redis_server *s = redis_server_start(NULL)
-#define LINK_TO(l, s) LINK(l, .target.address = redis_server_address(s))
-
-/* Writes are counted where they leave, and can be made to fail. */
+/* Writes are counted where they leave. */
 static unsigned sends;
-static int send_error;
 
 ssize_t send(int fd, const void *data, size_t size, int flags)
 {
         sends++;
-        if (send_error) {
-                errno = send_error;
-                send_error = 0;
-                return -1;
-        }
         return sendto(fd, data, size, flags, NULL, 0);
 }
 
@@ -224,6 +212,43 @@ IN_LOOP(an_answer_nested_too_deep_breaks_the_connection_alone)
         return 0;
 }
 
+/* --- nonsense ----------------------------------------------------------------------------------- */
+
+static const struct {
+        const char *text, *error;
+        int result; /* of two commands that were answered so */
+} nonsense[] = {
+        { "what?\r\n", "got \"w\" as reply type", -ECONNRESET },
+        { "HTTP/1.1 400 Bad Request\r\n\r\n", "got \"H\" as reply type", -ECONNRESET },
+        { ":x\r\n", "Bad integer", -ECONNRESET },
+        { "$-5\r\n", "out of range", -ECONNRESET },
+        { "*2000000000\r\n", "more than 1048576 bytes", -ECONNRESET },
+        { "$2000000000\r\n", "no answer for 3000 ms", -ECONNRESET },
+        { "*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n", "nested too deep", -ECONNRESET },
+        { "+a\r\n+b\r\n", "nobody asked for", 0 },
+};
+
+IN_VIRTUAL_LOOP(nonsense_breaks_the_connection_and_nothing_else)
+{
+        FAKE(f, .text = NULL);
+        LINK(l, .target.address = f.address, .reply_timeout = 3 * PEN_SEC);
+
+        for (unsigned i = 0; i < ARRAY_SIZE(nonsense); i++) {
+                struct redis_call *calls[2];
+
+                f.text = nonsense[i].text;
+                ck_assert_int_eq(redis_wait_up(l.redis), 0);
+                for (int j = 0; j < 2; j++)
+                        calls[j] = send_words(l.redis, "X");
+                for (int j = 0; j < 2; j++)
+                        ck_assert_int_eq(redis_receive(calls[j], NULL), nonsense[i].result);
+                link_wait_down(&l, i + 1);
+                ck_assert_msg(strstr(l.error, nonsense[i].error), "%s", l.error);
+        }
+        expect_text(l.redis, "PING", "PONG");
+        return 0;
+}
+
 /* --- cancelling --------------------------------------------------------------------------------- */
 
 static int blpop(void *arg)
@@ -318,129 +343,6 @@ IN_VIRTUAL_LOOP(the_end_answers_who_waits_for_the_connection)
         return 0;
 }
 
-/* --- outages ------------------------------------------------------------------------------------ */
-
-struct load {
-        struct link *link;
-        unsigned resets, answers;
-        bool stop;
-};
-
-static int ask_on_and_on(void *arg)
-{
-        struct load *load = arg;
-        int r;
-
-        while (!load->stop) {
-                r = ask(load->link->redis, "PING", NULL);
-                ck_assert(r == 0 || r == -ECONNRESET);
-                load->resets += r < 0;
-                load->answers += r == 0;
-        }
-        return 0;
-}
-
-static void wait_for_answers(struct load *load, unsigned n)
-{
-        for (n += load->answers; load->answers < n;)
-                ck_assert_int_eq(pen_yield(), 0);
-}
-
-static size_t count_fds(void)
-{
-        DIR *dir = opendir("/proc/self/fd");
-        size_t n = 0;
-
-        while (readdir(dir))
-                n++;
-        closedir(dir);
-        return n;
-}
-
-IN_LOOP(a_killed_server_comes_back_and_work_goes_on_by_itself)
-{
-        SERVER(s);
-        LINK_TO(l, s);
-        struct load load = { .link = &l };
-        struct pen_task *tasks[100];
-        size_t fds;
-
-        for (size_t i = 0; i < ARRAY_SIZE(tasks); i++)
-                tasks[i] = spawn(ask_on_and_on, &load);
-        wait_for_answers(&load, 1000);
-        fds = count_fds();
-        for (unsigned i = 1; i <= 3; i++) {
-                load.resets = 0;
-                redis_server_kill(s);
-                link_wait_down(&l, i);
-                ck_assert(!redis_is_up(l.redis));
-                ck_assert_int_eq(redis_client_id(l.redis), 0);
-                ck_assert_int_eq(pen_sleep(0), 0);
-                ck_assert_uint_le(load.resets, 100); /* each of them once: none spins */
-                redis_server_restart(s);
-                wait_for_answers(&load, 1000);
-                ck_assert_uint_eq(redis_epoch(l.redis), i + 1);
-                ck_assert_uint_eq(l.ups, i + 1);
-                ck_assert_uint_gt(load.resets, 0);
-                ck_assert_uint_le(load.resets, 100);
-        }
-        ck_assert_uint_eq(l.downs, 3);
-        ck_assert_uint_eq(count_fds(), fds);
-        load.stop = true;
-        for (size_t i = 0; i < ARRAY_SIZE(tasks); i++)
-                ck_assert_int_eq(finish(tasks[i]), 0);
-        return 0;
-}
-
-IN_LOOP(a_server_that_answers_no_more_is_left)
-{
-        SERVER(s);
-        LINK(l, .target.address = redis_server_address(s), .reply_timeout = 100 * PEN_MSEC);
-
-        ck_assert_int_eq(redis_wait_up(l.redis), 0);
-        redis_server_pause(s);
-        ck_assert_int_eq(ask(l.redis, "INCR n", NULL), -ECONNRESET);
-        ck_assert_ptr_nonnull(strstr(l.error, "no answer for 100 ms"));
-        redis_server_resume(s);
-        expect_text(l.redis, "PING", "PONG");
-        return 0;
-}
-
-/* Not the server stood still, but we. */
-IN_LOOP(an_answer_that_is_there_counts_however_late_we_look)
-{
-        SERVER(s);
-        LINK(l, .target.address = redis_server_address(s), .reply_timeout = 300 * PEN_MSEC);
-        struct timespec stall = { .tv_nsec = 600 * 1000000 };
-        struct redis_call *call;
-
-        ck_assert_int_eq(redis_wait_up(l.redis), 0);
-        call = send_words(l.redis, "PING");
-        ck_assert_int_eq(pen_sleep(PEN_MSEC), 0); /* it leaves */
-        nanosleep(&stall, NULL);
-        ck_assert_int_eq(redis_receive(call, NULL), 0);
-        ck_assert_uint_eq(l.downs, 0);
-        return 0;
-}
-
-IN_LOOP(a_connection_that_cannot_be_written_to_is_made_anew)
-{
-        SERVER(s);
-        LINK_TO(l, s);
-        struct redis_call *lost;
-
-        ck_assert_int_eq(redis_wait_up(l.redis), 0);
-        send_error = ENOBUFS; /* of which the reader hears nothing */
-        lost = send_words(l.redis, "PING");
-        while (send_error)
-                ck_assert_int_eq(pen_yield(), 0);
-        expect_text(l.redis, "ECHO next", "next");
-        ck_assert_int_eq(redis_receive(lost, NULL), -ECONNRESET);
-        ck_assert_uint_eq(redis_epoch(l.redis), 2);
-        ck_assert_ptr_nonnull(strstr(l.error, strerror(ENOBUFS)));
-        return 0;
-}
-
 /* --- TCP ---------------------------------------------------------------------------------------- */
 
 static int get_option(int fd, int level, int name)
@@ -500,13 +402,10 @@ int main(void)
                          what_tasks_ask_in_a_turn_leaves_in_one_write, large_answers_are_whole,
                          an_answer_over_the_limit_breaks_the_connection_alone,
                          an_answer_nested_too_deep_breaks_the_connection_alone,
+                         nonsense_breaks_the_connection_and_nothing_else,
                          the_answer_of_a_cancelled_command_is_nobody_elses,
                          a_command_cancelled_as_its_answer_comes_leaves_the_line_in_order,
                          a_command_cancelled_before_there_is_a_connection_is_not_sent,
                          the_end_answers_all_who_wait, the_end_answers_who_waits_for_the_connection,
-                         a_killed_server_comes_back_and_work_goes_on_by_itself,
-                         a_server_that_answers_no_more_is_left,
-                         an_answer_that_is_there_counts_however_late_we_look,
-                         a_connection_that_cannot_be_written_to_is_made_anew,
                          a_tcp_connection_is_prompt_and_kept_alive_and_not_inherited);
 }

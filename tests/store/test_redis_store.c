@@ -17,7 +17,8 @@ IN_LOOP(smoke)
         struct push push = { .job = NULL };
 
         redis_daemon_open(&d, server, &(struct redis_daemon_options){ .lease = 300 * PEN_MSEC });
-        ck_assert_int_eq(job_create(&(struct job_fields){ .payload = { "hello", 5 } }, &push.job), 0);
+        ck_assert_int_eq(job_create(&(struct job_fields){ .payload = { "hello", 5 } }, &push.job),
+                         0);
         ck_assert_int_eq(store_push(d.queue, &push, 1, false), 0);
         ck_assert_int_eq(push.result, PUSH_STORED);
         ck_assert_int_eq(store_fetch(d.queue, &job, 1), 1);

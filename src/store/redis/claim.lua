@@ -5,6 +5,10 @@ if #pending == 0 then return {} end
 local ids = {}
 for i = 1, #pending do ids[i] = pending[i][1] end
 local entries = redis.call('XCLAIM', ready, group, ARGV[1], 0, unpack(ids))
+-- An empty consumer is none.
+if not redis.call('XPENDING', ready, group, '-', '+', 1, 'released')[1] then
+  redis.call('XGROUP', 'DELCONSUMER', ready, group, 'released')
+end
 local answer = {}
 for i = 1, #entries do
   local entry, list = entries[i][1], entries[i][2]

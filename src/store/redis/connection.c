@@ -7,7 +7,6 @@
 #include <inttypes.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -76,15 +75,16 @@ static void set_down(struct redis *redis)
 
 /* --- commands ----------------------------------------------------------------------------------- */
 
-/* How long the server may stay silent. */
-static pen_usec allowed_silence(const struct redis *redis)
+/* Half of how long the server may stay silent. Silence is measured in two halves, and the socket is looked at between
+ * them: when it was our own loop that stood still, the answer is there by then, or the command has only just left. */
+static pen_usec half_of_silence(const struct redis *redis)
 {
         const struct redis_call *first = call_line_first(&redis->line);
         pen_usec timeout = redis->options.reply_timeout;
 
-        if (!first || first->patience > PEN_FOREVER - timeout)
+        if (!first || first->patience > PEN_FOREVER - 1 - timeout)
                 return PEN_FOREVER;
-        return first->patience + timeout;
+        return (first->patience + timeout) / 2;
 }
 
 static int write_command(struct redis *redis, const struct redis_arg *args, size_t n)
@@ -127,7 +127,7 @@ static int send_command(struct redis *redis, const struct redis_arg *args, size_
         }
         call_join(call);
         if (redis->reading && call_line_first(&redis->line) == call)
-                (void)pen_timeout_reschedule(&redis->deadline, allowed_silence(redis));
+                (void)pen_timeout_reschedule(&redis->deadline, half_of_silence(redis));
         *ret_call = call;
         return 0;
 }
@@ -169,29 +169,21 @@ int redis_command(struct redis *redis, const struct redis_arg *args, size_t n, p
 
 /* --- answers ------------------------------------------------------------------------------------ */
 
-/* When our own loop stood still the deadline and the answer are there at the same time. */
-static bool has_input(const struct redis *redis)
-{
-        struct pollfd p = { .fd = pen_stream_fd(redis->stream), .events = POLLIN };
-
-        return poll(&p, 1, 0) > 0;
-}
-
 static int read_chunk(struct redis *redis)
 {
-        int n;
+        int n, silent = 0;
 
         do {
-                pen_timeout_begin(&redis->deadline, allowed_silence(redis));
+                pen_timeout_begin(&redis->deadline, half_of_silence(redis));
                 redis->reading = true;
                 n = (int)pen_stream_read(redis->stream, redis->chunk, CHUNK);
                 redis->reading = false;
                 n = pen_timeout_end(&redis->deadline, n);
-        } while (n == -ETIME && has_input(redis));
+        } while (n == -ETIME && ++silent < 2);
 
         if (n == -ETIME)
                 set_trouble(redis, "no answer for %" PRIu64 " ms",
-                            allowed_silence(redis) / PEN_MSEC);
+                            2 * half_of_silence(redis) / PEN_MSEC);
         else if (n == 0)
                 set_trouble(redis, "the server closed the connection");
         else if (n < 0)
@@ -437,22 +429,29 @@ int redis_wait_up(struct redis *redis)
         return r == 0 && redis->has_ended ? -ESHUTDOWN : r;
 }
 
-static int copy_string(const char **string)
+static const char *copy_string(const char *string, int *ret_error)
 {
-        if (!*string)
-                return 0;
-        *string = strdup(*string);
-        return *string ? 0 : -ENOMEM;
+        char *copy = string ? strdup(string) : NULL;
+
+        if (string && !copy)
+                *ret_error = -ENOMEM;
+        return copy;
 }
 
-/* All of them, so that those not copied are not taken for ours. */
-static int copy_target(struct redis_target *target)
+static int copy_options(struct redis *redis, const struct redis_options *options)
 {
-        int r = copy_string(&target->address);
+        const struct redis_target *from = &options->target;
+        int r = 0;
 
-        r = MIN(r, copy_string(&target->user));
-        r = MIN(r, copy_string(&target->password));
-        return MIN(r, copy_string(&target->name));
+        redis->options = *options;
+        redis->options.target = (struct redis_target){
+                .address = copy_string(from->address, &r),
+                .user = copy_string(from->user, &r),
+                .password = copy_string(from->password, &r),
+                .db = from->db,
+                .name = copy_string(from->name, &r),
+        };
+        return r;
 }
 
 int redis_create(const struct redis_options *options, struct redis **ret_redis)
@@ -462,10 +461,9 @@ int redis_create(const struct redis_options *options, struct redis **ret_redis)
 
         if (!redis)
                 return -ENOMEM;
-        redis->options = *options;
         call_line_init(&redis->line);
         random_seed_from_system(&redis->random);
-        r = copy_target(&redis->options.target);
+        r = copy_options(redis, options);
         if (r == 0)
                 r = pen_event_create(&redis->settled);
         redis->chunk = malloc(CHUNK);

@@ -8,13 +8,14 @@ local function pending_of(consumer)
   end
   return 0
 end
-local undelivered, pending = 0, 0
+-- No daemon has ever fetched from a stream without the group.
+local undelivered, pending = redis.call('XLEN', ready), 0
 if redis.call('EXISTS', ready) == 1 then
   for _, g in ipairs(redis.call('XINFO', 'GROUPS', ready)) do
     local info = {}
     for i = 1, #g, 2 do info[g[i]] = g[i + 1] end
     if info['name'] == group then
-      pending = info['pending']
+      undelivered, pending = 0, info['pending']
       if redis.call('XRANGE', ready, '(' .. info['last-delivered-id'], '+', 'COUNT', 1)[1] then
         -- Redis does not always know the lag; at least one there is.
         undelivered = math.max(1, info['lag'] or redis.call('XLEN', ready) - pending)

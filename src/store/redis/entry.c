@@ -122,8 +122,8 @@ static int read_max_attempts(struct entry *e, const char *name, const struct rep
 
 static int read_traceparent(struct entry *e, const char *name, const struct reply *value)
 {
-        if (!is_text(value) || value->n > 256)
-                return refuse(e, name, value, "W3C trace context, 256 bytes at most");
+        if (!is_text(value) || !job_is_traceparent(value->data))
+                return refuse(e, name, value, "a W3C trace context like 00-32HEX-16HEX-01");
         e->fields.traceparent = value->data;
         return 0;
 }

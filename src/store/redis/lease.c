@@ -103,11 +103,12 @@ static ssize_t take_some(struct redis_queue *q, const char *consumer, const char
         items = answer->reply.items;
         if (items[0].integer < 0)
                 return 0; /* it lives */
-        if (items[1].integer > 0)
+        for (size_t i = 0; i < items[2].n; i++)
                 LOG(LOG_ERROR, "job.dead", F_STR("queue", q->options.name),
-                    F_STR("outcome", "crashed"), F_STR("daemon", consumer),
-                    F_UINT("jobs", (uint64_t)items[1].integer));
-        *more = items[2].integer > 0;
+                    F_STR("id", items[2].items[i].data), F_STR("outcome", "crashed"),
+                    F_STR("daemon", consumer),
+                    F_STR("error", "the daemon that ran it died, as often as max_crashes allows"));
+        *more = items[1].integer > 0;
         return items[0].integer;
 }
 
@@ -207,6 +208,7 @@ static int beat(struct redis_queue *q)
                 queue_due_in(q, (pen_usec)answer->reply.items[1].integer * PEN_MSEC);
         look_at_others(q, &answer->reply.items[2], &answer->reply.items[3], elapsed);
         pen_event_set(q->leased);
+        queue_trim_lightly(q);
         return 0;
 }
 

@@ -80,6 +80,8 @@ static int push_round(struct redis_queue *q, struct push *pushes, size_t n, bool
         struct redis_call *calls[AT_ONCE] = { NULL };
         int r = redis_store_ready(q->store), failed = 0;
 
+        if (r == 0 && !q->named) /* no daemon has opened it: who pushes makes it known */
+                queue_publish_name(q);
         for (size_t i = 0; i < n && r == 0; i++)
                 if (wants_push(&pushes[i], wait))
                         r = send_push(q, &pushes[i].job->fields, &calls[i]);

@@ -258,15 +258,12 @@ static int redis_join(struct store_queue *head)
 
 /* --- opening, closing --------------------------------------------------------------------------- */
 
-/* What push.lua goes by, whoever calls it; and the queue's name among all. */
+/* What push.lua goes by, whoever calls it. */
 static void publish_options(struct redis_queue *q)
 {
-        struct redis_store *store = q->store;
-        size_t prefix = strlen(store->options.prefix);
-        char limits[512], queues[256];
+        char limits[512];
         struct redis_call *call;
         COMMAND(c, 6, 2 * ENTRY_TEXT);
-        COMMAND(add, 3, 1);
 
         snprintf(limits, sizeof(limits), "%.*slimits", (int)strlen(q->ready) - 5, q->ready);
         command_string(&c, "HSET");
@@ -275,19 +272,30 @@ static void publish_options(struct redis_queue *q)
         command_number(&c, q->options.capacity);
         command_string(&c, "dedupe");
         command_number(&c, q->options.dedupe / PEN_MSEC);
-        if (redis_send(store->redis, c.args, c.n, 0, &call) == 0)
+        if (redis_send(q->store->redis, c.args, c.n, 0, &call) == 0)
                 redis_call_drop(call);
-        snprintf(queues, sizeof(queues), "%.*s:queues", (int)prefix, store->options.prefix);
-        command_string(&add, "SADD");
-        command_string(&add, queues);
-        command_string(&add, q->options.name);
-        if (redis_send(store->redis, add.args, add.n, 0, &call) == 0)
-                redis_call_drop(call);
+}
+
+void queue_publish_name(struct redis_queue *q)
+{
+        char queues[256];
+        struct redis_call *call;
+        COMMAND(c, 3, 1);
+
+        snprintf(queues, sizeof(queues), "%s:queues", q->store->options.prefix);
+        command_string(&c, "SADD");
+        command_string(&c, queues);
+        command_string(&c, q->options.name);
+        if (redis_send(q->store->redis, c.args, c.n, 0, &call) < 0)
+                return;
+        redis_call_drop(call);
+        q->named = true;
 }
 
 void queue_came_up(struct redis_queue *q)
 {
         publish_options(q);
+        queue_publish_name(q);
         pen_event_set(q->beat_now);
         q->next_beat = pen_now();
 }
@@ -307,7 +315,6 @@ static void redis_configure(struct store_queue *head, const struct store_queue_o
 static int retire(void *arg)
 {
         struct redis_queue *q = arg;
-        char lease[24];
         ssize_t r;
 
         redis_trim_finish(q);
@@ -319,8 +326,7 @@ static int retire(void *arg)
                 if (reconciled < 0)
                         return reconciled;
         }
-        snprintf(lease, sizeof(lease), "%llu", (unsigned long long)q->own_count);
-        r = redis_take_over(q, q->store->consumer, lease);
+        r = redis_take_over(q, q->store->consumer, "*");
         return r < 0 ? (int)r : 0;
 }
 

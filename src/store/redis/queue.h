@@ -58,6 +58,7 @@ struct redis_queue {
         struct redis_store *store;
         char *ready; /* the key; the scripts know the others by it */
         char trouble[256];
+        bool named; /* its name is among all, for people to find */
 
         /* What we hold, by our own account; what Redis says beyond that was fetched unknowingly. */
         struct list held; /* jobs */
@@ -120,6 +121,9 @@ void queue_is_well(struct redis_queue *q);
 /* The connection is there (again): what push.lua goes by is written, and the lease moved at once. */
 void queue_came_up(struct redis_queue *q);
 
+/* Adds the queue's name to the registry; as far as the connection is there. */
+void queue_publish_name(struct redis_queue *q);
+
 /* A delayed job is due in so long: who promotes shall know. */
 void queue_due_in(struct redis_queue *q, pen_usec usec);
 
@@ -162,3 +166,4 @@ PEN_ASYNC int redis_reconcile(struct redis_queue *q);
 PEN_ASYNC ssize_t redis_take_over(struct redis_queue *q, const char *consumer, const char *lease);
 
 void redis_trim_finish(struct redis_queue *q);
+void queue_trim_lightly(struct redis_queue *q);

@@ -183,7 +183,9 @@ static int send_bury(struct redis_queue *q, struct round *round, size_t i)
         add_place(&c, s->job);
         command_string(&c, s->error ? s->error : "");
         command_string(&c, outcome_name(s->outcome));
-        command_number(&c, s->job->attempts);
+        /* One that was rejected spent none of its budget, but it was tried. */
+        command_number(&c,
+                       s->job->attempts + (s->outcome == OUTCOME_REJECTED && s->job->deliveries));
         command_number(&c, s->job->deliveries);
         queue_add_letter_options(q, &c);
         queue_add_dedupe(q, &c);
@@ -325,7 +327,8 @@ static void trim(struct redis_queue *q)
 {
         COMMAND(c, 5, ENTRY_TEXT);
 
-        redis_trim_finish(q);
+        while (q->trim)
+                redis_trim_finish(q);
         if (q->n_behind > BEHIND_MAX)
                 remove_behind(q);
         command_script(&c, &q->store->scripts, SCRIPT_TRIM, q->ready);
@@ -335,6 +338,18 @@ static void trim(struct redis_queue *q)
                 q->trim = NULL;
         else
                 q->uncounted = 0;
+}
+
+/* What others acknowledged and could not remove any more, for they were killed. */
+void queue_trim_lightly(struct redis_queue *q)
+{
+        struct redis_call *call;
+        COMMAND(c, 5, ENTRY_TEXT);
+
+        command_script(&c, &q->store->scripts, SCRIPT_TRIM, q->ready);
+        command_number(&c, 0);
+        if (redis_send(q->store->redis, c.args, c.n, 0, &call) == 0)
+                redis_call_drop(call);
 }
 
 /* --- the verb ----------------------------------------------------------------------------------- */
@@ -358,8 +373,7 @@ static int settle_batch(struct redis_queue *q, struct settlement *settlements, s
                 if (r < 0)
                         return r;
         }
-        if (q->uncounted > 0)
-                trim(q);
+        trim(q);
         return 0;
 }
 

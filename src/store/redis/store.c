@@ -92,6 +92,54 @@ static int load_all(struct redis_store *store)
         return r;
 }
 
+/* The value of `name:` among the lines of INFO; "" if it is not there. */
+static void info_value(const char *info, const char *name, char *to, size_t room)
+{
+        const char *found = info;
+        size_t n = strlen(name);
+
+        to[0] = '\0';
+        for (; (found = strstr(found, name)); found += n) {
+                if ((found != info && found[-1] != '\n') || found[n] != ':')
+                        continue;
+                snprintf(to, room, "%.*s", (int)strcspn(found + n + 1, "\r\n"), found + n + 1);
+                return;
+        }
+}
+
+static void warn(const char *error)
+{
+        LOG(LOG_WARN, "store.warn", F_STR("store", "redis"), F_STR("error", error));
+}
+
+/* What an operator should know of this server before it matters. One that does not tell is used all the same. */
+static int look_at_server(struct redis_store *store)
+{
+        PEN_CLEANUP(answer_freep) struct answer *answer = NULL;
+        char version[32], policy[32], aof[8], text[160];
+        int r;
+        COMMAND(c, 1, 1);
+
+        command_string(&c, "INFO");
+        r = redis_command(store->redis, c.args, c.n, 0, &answer);
+        if (r < 0)
+                return r == -EREMOTEIO ? 0 : r;
+        info_value(answer->reply.data, "redis_version", version, sizeof(version));
+        info_value(answer->reply.data, "maxmemory_policy", policy, sizeof(policy));
+        info_value(answer->reply.data, "aof_enabled", aof, sizeof(aof));
+        LOG(LOG_INFO, "store.server", F_STR("store", "redis"), F_STR("version", version),
+            F_STR("maxmemory_policy", policy), F_STR("aof", !strcmp(aof, "1") ? "on" : "off"));
+        if (*version && strtoul(version, NULL, 10) < 7)
+                warn("this Redis is older than 7.0: streams behave otherwise there");
+        if (*policy && strcmp(policy, "noeviction") != 0) {
+                snprintf(text, sizeof(text),
+                         "maxmemory-policy is %s: Redis may throw jobs away; set noeviction",
+                         policy);
+                warn(text);
+        }
+        return 0;
+}
+
 int redis_store_ready(struct redis_store *store)
 {
         int r;
@@ -105,6 +153,8 @@ int redis_store_ready(struct redis_store *store)
                 r = redis_wait_up(store->redis);
                 if (r == 0)
                         r = load_all(store);
+                if (r == 0 && store->options.instance)
+                        r = look_at_server(store);
                 if (r == -ECONNRESET)
                         r = 0;
                 if (r == -EREMOTEIO)

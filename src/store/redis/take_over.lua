@@ -1,12 +1,12 @@
 -- Gives back what a dead daemon held, if its lease still stands where it was seen; only a recorded start without an end is a
 -- crash. When nothing is left its consumer and its lease go.
--- ARGV: the dead one, its lease as it was seen ('' if it had none), how many at most, max_crashes (0: no limit), daemon, keep, max,
--- dedupe -> jobs given back, jobs buried, 1 if it may hold more; or -1: it lives
+-- ARGV: the dead one, its lease as it was seen ('' if it had none, '*' if it is the caller), how many at most, max_crashes (0: no limit), daemon, keep, max,
+-- dedupe -> jobs given back (-1: it lives), 1 if it may hold more, the ids of those buried
 local gone, leases = ARGV[1], base .. 'leases'
-if (redis.call('HGET', leases, gone) or '') ~= ARGV[2] then return { -1, 0, 0 } end
+if ARGV[2] ~= '*' and ARGV[2] ~= (redis.call('HGET', leases, gone) or '') then return { -1, 0, {} } end
 local max_crashes = tonumber(ARGV[4])
 local pending = redis.call('XPENDING', ready, group, '-', '+', ARGV[3], gone)
-local given, buried = 0, 0
+local given, buried = 0, {}
 for _, p in ipairs(pending) do
   local entry = p[1]
   local list, map = read_entry(entry)
@@ -37,7 +37,7 @@ for _, p in ipairs(pending) do
       write_letter(list, id, 'the daemon that ran it died, ' .. crashes .. ' times', 'crashed', known[5] or '0',
         known[4] or '0', ARGV[5], ARGV[6], ARGV[7])
       forget(id, 'dead', ARGV[8])
-      buried = buried + 1
+      buried[#buried + 1] = id
     else
       redis.call('XCLAIM', ready, group, 'released', 0, entry, 'JUSTID')
       given = given + 1
@@ -49,4 +49,4 @@ if not more then
   redis.call('HDEL', leases, gone)
   redis.call('XGROUP', 'DELCONSUMER', ready, group, gone)
 end
-return { given, buried, more and 1 or 0 }
+return { given, more and 1 or 0, buried }

@@ -31,6 +31,14 @@ static size_t span_size(struct span s)
         return (size_t)(s.end - s.start);
 }
 
+/* Where `c` is; the end if it is nowhere. */
+static const char *find(struct span s, char c)
+{
+        while (s.start < s.end && *s.start != c)
+                s.start++;
+        return s.start;
+}
+
 static void put(struct writer *w, struct span s)
 {
         w->to = mempcpy(w->to, s.start, span_size(s));
@@ -90,13 +98,12 @@ static int read_db(struct writer *w, const char *text, unsigned *ret_db)
 /* An empty name or password is none: redis://:secret@host */
 static int read_user(struct writer *w, struct span s, struct redis_target *ret)
 {
-        const char *colon = memchr(s.start, ':', span_size(s));
-        struct span user = { s.start, colon ? colon : s.end };
+        const char *colon = find(s, ':');
         int r = 0;
 
-        if (span_size(user) > 0)
-                r = put_decoded(w, user, &ret->user);
-        if (r == 0 && colon && colon + 1 < s.end)
+        if (colon > s.start)
+                r = put_decoded(w, (struct span){ s.start, colon }, &ret->user);
+        if (r == 0 && s.end - colon > 1)
                 r = put_decoded(w, (struct span){ colon + 1, s.end }, &ret->password);
         return r;
 }
@@ -140,14 +147,12 @@ static int check_port(struct writer *w, struct span port)
 static int read_place(struct writer *w, struct span s, struct redis_target *ret)
 {
         bool bracket = s.start < s.end && *s.start == '[';
-        struct span host = { s.start + bracket, NULL }, port;
+        struct span host = { s.start + bracket, s.end }, port;
         int r;
 
-        host.end = memchr(host.start, bracket ? ']' : ':', (size_t)(s.end - host.start));
-        if (bracket && !host.end)
+        host.end = find(host, bracket ? ']' : ':');
+        if (bracket && host.end == s.end)
                 return refuse(w, "'[' without ']'");
-        if (!host.end)
-                host.end = s.end;
         port = (struct span){ host.end + bracket, s.end };
         r = bracket ? check_v6(w, host) : check_name(w, host);
         if (r < 0)
