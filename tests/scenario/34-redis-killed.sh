@@ -19,10 +19,14 @@ for name in d1 d2; do
 log: {jobs: failures}
 handlers:
   post: {http: {url: "$recorder/$name"}}
-  named: {http: {url: "$recorder/n$name"}}
+  keep: {http: {url: "$recorder/k$name"}}
 queues:
   plain: {handler: post, concurrency: 100, retry: {max_attempts: 1}}
+<<<<<<< HEAD
   named: {handler: named, concurrency: 100, dedupe: 1h, retry: {max_attempts: 1}}
+=======
+  kept: {handler: keep, concurrency: 100, dedupe: 1h, retry: {max_attempts: 1}}
+>>>>>>> h-checker
 YAML
         daemon_start "$name"
 done
@@ -30,7 +34,7 @@ daemon_ready d1
 daemon_ready d2
 produce plain --count $jobs --rate 150 --longest 500 --seed "$seed" &
 producers=($!)
-timeout 280 "$checkers/checker" produce --redis "$redis" --key 'penstock:{named}:ready' --acknowledged acknowledged-named \
+timeout 280 "$checkers/checker" produce --redis "$redis" --key 'penstock:{kept}:ready' --acknowledged acknowledged-kept \
         --first 1000000 --count $jobs --rate 150 --longest 500 --seed "$seed" --ids job- &
 producers+=($!)
 
@@ -46,17 +50,26 @@ for i in $(seq $kills); do
 done
 for producer in "${producers[@]}"; do then_true "a producer has pushed all" wait "$producer"; done
 eventually 120 "plain: all is done" queue_is_empty plain
-eventually 120 "named: all is done" queue_is_empty named
+eventually 120 "kept: all is done" queue_is_empty kept
 then_true "both daemons live" kill -0 "${pids[d1]}" "${pids[d2]}"
 eventually 20 "plain: one lease each" leases_are plain 2
 
 grep -E '^[a-z]+ d[12] ' runs >runs.plain
-grep -E '^[a-z]+ nd[12] ' runs >runs.named
+grep -E '^[a-z]+ kd[12] ' runs >runs.kept
 check_queue plain --runs runs.plain --daemons 2
+<<<<<<< HEAD
 then_is "named: all are acknowledged" $jobs "$(grep -c '^ok ' acknowledged-named)"
 "$checkers/checker" check --acknowledged acknowledged-named --runs runs.named >verdict
 then_is "named: nothing lost, nothing unexpected" 0 $?
 then_is "named: each was settled once" $jobs "$(counter named done)"
+=======
+then_is "kept: all are acknowledged" $jobs "$(grep -c '^ok ' acknowledged-kept)"
+"$checkers/checker" check --acknowledged acknowledged-kept --runs runs.kept >verdict
+then_is "kept: nothing lost, nothing unexpected" 0 $?
+remembered() { redis --scan --pattern 'penstock:{kept}:job:job-*' | sort -u; }
+then_is "kept: each id is remembered as ended" $jobs "$(remembered | sed 's/.*/HGET & ended/' | redis | grep -c '^done$')"
+then_is "kept: each was settled once" $jobs "$(counter kept done)"
+>>>>>>> h-checker
 for name in d1 d2; do
         daemon_stop "$name"
         then_is "$name stops, exit status" 0 "$status"
