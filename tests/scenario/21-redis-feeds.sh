@@ -29,13 +29,8 @@ handlers:
   post: {http: {url: "http://127.0.0.1:$port/ok/posted"}}
   pretend: {noop: {}}
 queues:
-<<<<<<< HEAD
-  files: {handler: keep, retry: {max_attempts: 5}}
-  posts: {handler: post}
-=======
   files: {handler: keep, dedupe: 0, retry: {max_attempts: 5}}
   posts: {handler: post, dedupe: 0}
->>>>>>> h-checker
   trials: {handler: pretend}
   mixed: {types: {paper: keep, air: pretend}}
 YAML

@@ -53,11 +53,8 @@ then_is "join: exit status" 0 "$status"
 then_is "it ran once" 1 "$(grep -c '^mine ' ran)"
 cli push q fail --id bad
 cli join q
-<<<<<<< HEAD
-=======
 cli dead list --queue q
 then_says "a job that dies is a letter" 'bad' out
->>>>>>> h-checker
 when "bytes come from standard input"
 head -c 3000 /dev/urandom >binary
 timeout 20 penstock -c one.yaml push q - --id bytes <binary >out 2>err

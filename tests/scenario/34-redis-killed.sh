@@ -22,11 +22,7 @@ handlers:
   keep: {http: {url: "$recorder/k$name"}}
 queues:
   plain: {handler: post, concurrency: 100, retry: {max_attempts: 1}}
-<<<<<<< HEAD
-  named: {handler: named, concurrency: 100, dedupe: 1h, retry: {max_attempts: 1}}
-=======
   kept: {handler: keep, concurrency: 100, dedupe: 1h, retry: {max_attempts: 1}}
->>>>>>> h-checker
 YAML
         daemon_start "$name"
 done
@@ -57,19 +53,12 @@ eventually 20 "plain: one lease each" leases_are plain 2
 grep -E '^[a-z]+ d[12] ' runs >runs.plain
 grep -E '^[a-z]+ kd[12] ' runs >runs.kept
 check_queue plain --runs runs.plain --daemons 2
-<<<<<<< HEAD
-then_is "named: all are acknowledged" $jobs "$(grep -c '^ok ' acknowledged-named)"
-"$checkers/checker" check --acknowledged acknowledged-named --runs runs.named >verdict
-then_is "named: nothing lost, nothing unexpected" 0 $?
-then_is "named: each was settled once" $jobs "$(counter named done)"
-=======
 then_is "kept: all are acknowledged" $jobs "$(grep -c '^ok ' acknowledged-kept)"
 "$checkers/checker" check --acknowledged acknowledged-kept --runs runs.kept >verdict
 then_is "kept: nothing lost, nothing unexpected" 0 $?
 remembered() { redis --scan --pattern 'penstock:{kept}:job:job-*' | sort -u; }
 then_is "kept: each id is remembered as ended" $jobs "$(remembered | sed 's/.*/HGET & ended/' | redis | grep -c '^done$')"
 then_is "kept: each was settled once" $jobs "$(counter kept done)"
->>>>>>> h-checker
 for name in d1 d2; do
         daemon_stop "$name"
         then_is "$name stops, exit status" 0 "$status"
