@@ -52,64 +52,72 @@ static enum push_result result_of(const struct reply *reply, struct job *job)
         return PUSH_STORED;
 }
 
-/* Less than 0: cancelled, or a connection that broke under jobs that may be stored or not. */
-static int receive_push(struct redis_queue *q, struct redis_call *call, struct push *push)
+/* Of some pushes: what is the matter with those that have no result. */
+struct trouble {
+        struct answer *error; /* the first one */
+        bool lost;            /* a job without an id may be stored or not */
+};
+
+static void receive_push(struct redis_queue *q, struct redis_call *call, struct push *push,
+                         bool wait, struct trouble *trouble)
 {
         PEN_CLEANUP(answer_freep) struct answer *answer = NULL;
         int r = redis_receive(call, &answer);
 
-        if (r == -ECONNRESET)
-                return push->job->fields.id ? 0 : r; /* an id may be pushed again */
-        if (r == -EREMOTEIO)
-                return queue_recover(q, answer, 0);
         if (r == 0) {
                 queue_is_well(q);
                 push->result = result_of(&answer->reply, push->job);
+        } else if (r == -EREMOTEIO && !strncmp(answer->reply.data, "OOM", 3)) {
+                push->result = PUSH_FULL;
+        } else if (r == -ECONNRESET && !push->job->fields.id) {
+                trouble->lost = true;
         }
-        return r;
+        if (wait && push->result == PUSH_FULL)
+                push->result = PUSH_PENDING;
+        if (r == -EREMOTEIO && !trouble->error)
+                trouble->error = TAKE(answer);
 }
 
-static bool wants_push(const struct push *push, bool wait)
-{
-        return push->result == PUSH_PENDING || (wait && push->result == PUSH_FULL);
-}
-
-/* Those that have no result yet, once. */
+/* Those that have no result yet, once. From the sending to the answers we are not interrupted (a server that does not
+ * answer is soon found gone), so that what has no result in the end is not stored. */
 static int push_round(struct redis_queue *q, struct push *pushes, size_t n, bool wait)
 {
         struct redis_call *calls[AT_ONCE] = { NULL };
-        int r = redis_store_ready(q->store), failed = 0;
+        struct trouble trouble = { NULL, false };
+        int r = redis_store_ready(q->store);
 
         if (r == 0 && !q->named) /* no daemon has opened it: who pushes makes it known */
                 queue_publish_name(q);
+        pen_uncancellable_begin();
         for (size_t i = 0; i < n && r == 0; i++)
-                if (wants_push(&pushes[i], wait))
+                if (pushes[i].result == PUSH_PENDING)
                         r = send_push(q, &pushes[i].job->fields, &calls[i]);
-        if (r == -ENOTCONN)
-                r = 0;
-        for (size_t i = 0; i < n; i++) {
-                int got = calls[i] ? receive_push(q, calls[i], &pushes[i]) : 0;
-
-                if (got < 0)
-                        failed = got;
-        }
-        return failed < 0 ? failed : r;
+        for (size_t i = 0; i < n; i++)
+                if (calls[i])
+                        receive_push(q, calls[i], &pushes[i], wait, &trouble);
+        pen_uncancellable_end();
+        if (r == 0 || r == -ENOTCONN)
+                r = trouble.lost    ? -ECONNRESET
+                    : trouble.error ? queue_recover(q, trouble.error, 0)
+                                    : 0;
+        answer_free(trouble.error);
+        return r;
 }
 
-static size_t count_wanting(const struct push *pushes, size_t n, bool wait)
+static size_t count_pending(const struct push *pushes, size_t n)
 {
-        size_t wanting = 0;
+        size_t pending = 0;
 
         for (size_t i = 0; i < n; i++)
-                wanting += wants_push(&pushes[i], wait);
-        return wanting;
+                pending += pushes[i].result == PUSH_PENDING;
+        return pending;
 }
 
 static int push_some(struct redis_queue *q, struct push *pushes, size_t n, bool wait)
 {
         int r = push_round(q, pushes, n, wait);
 
-        while (r == 0 && count_wanting(pushes, n, wait) > 0) {
+        while (r == 0 && count_pending(pushes, n) > 0) {
                 r = pen_sleep(FULL_PAUSE);
                 if (r == 0)
                         r = push_round(q, pushes, n, wait);

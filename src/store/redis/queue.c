@@ -16,6 +16,8 @@
 #define BACKOFF_FIRST (100 * PEN_MSEC)
 #define BACKOFF_LAST (5 * PEN_SEC)
 
+static void publish_options(struct redis_queue *q);
+
 /* --- carrying a command out --------------------------------------------------------------------- */
 
 /* The same trouble is told once. */
@@ -47,6 +49,8 @@ static int create_group(struct redis_queue *q)
         r = redis_command(q->store->redis, c.args, c.n, 0, &answer);
         if (r == -EREMOTEIO && !strncmp(answer->reply.data, "BUSYGROUP", 9))
                 return 0;
+        if (r == 0 && q->store->options.instance)
+                publish_options(q);
         if (r == 0)
                 LOG(LOG_WARN, "store.warn", F_STR("queue", q->options.name),
                     F_STR("error",
@@ -311,22 +315,24 @@ static void redis_configure(struct store_queue *head, const struct store_queue_o
                 publish_options(q);
 }
 
-/* Our lease ends, and with it our consumer; as far as Redis is there now. */
+/* Our lease ends, and with it our consumer; as far as Redis is there now. What no handler has seen goes back as if
+ * it had never been fetched. */
 static int retire(void *arg)
 {
         struct redis_queue *q = arg;
         ssize_t r;
 
-        redis_trim_finish(q);
         if (q->own_count == 0) /* we never fetched */
                 return 0;
+        redis_trim(q);
+        redis_trim_finish(q);
         if (q->reconcile || q->epochs != queue_epochs(q)) {
                 int reconciled = redis_reconcile(q);
 
                 if (reconciled < 0)
                         return reconciled;
         }
-        r = redis_take_over(q, q->store->consumer, "*");
+        r = redis_take_over(q, q->store->consumer, "*", PEN_FOREVER);
         return r < 0 ? (int)r : 0;
 }
 
@@ -351,12 +357,12 @@ static void redis_close(struct store_queue *head)
 {
         struct redis_queue *q = redis_queue(head);
 
-        drop_held(q);
         if (redis_is_up(q->store->redis) && pen_within(PEN_SEC, retire, q) < 0)
                 LOG(LOG_WARN, "store.warn", F_STR("queue", q->options.name),
                     F_STR("error", "our lease stays until others see it stand still"));
         if (q->trim)
                 redis_call_drop(TAKE(q->trim));
+        drop_held(q);
         stop_reading(q);
         list_remove(&q->link);
         redis_free(q->reader);
