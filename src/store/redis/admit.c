@@ -163,7 +163,7 @@ static int receive_special(struct redis_queue *q, struct special *s, struct job 
 static void forget(struct job **jobs, size_t n)
 {
         for (size_t i = 0; i < n; i++) {
-                queue_drop(jobs[i]);
+                queue_drop(q, jobs[i]);
                 job_unref(jobs[i]);
         }
 }

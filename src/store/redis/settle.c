@@ -67,7 +67,7 @@ static void is_settled(struct round *round, size_t i, bool stale)
 
         round->kinds[i] = KIND_NONE;
         s->stale = stale && !round->unsure;
-        queue_drop(s->job);
+        queue_drop(q, s->job);
 }
 
 /* --- plain jobs --------------------------------------------------------------------------------- */
