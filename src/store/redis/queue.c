@@ -113,11 +113,16 @@ uint64_t queue_epochs(const struct redis_queue *q)
 void queue_hold(struct redis_queue *q, struct job *job)
 {
         list_append(&q->held, &job_ref(job)->entry.held);
+        q->n_held++;
+        q->held_bytes += job_size(job);
 }
 
-void queue_drop(struct job *job)
+void queue_drop(struct redis_queue *q, struct job *job)
 {
         list_remove(&job->entry.held);
+        q->n_held--;
+        q->held_bytes -= job_size(job);
+        pen_event_set(q->dropped);
         job_unref(job);
 }
 
@@ -350,7 +355,7 @@ static void stop_reading(struct redis_queue *q)
 static void drop_held(struct redis_queue *q)
 {
         while (!list_empty(&q->held))
-                queue_drop(list_first(&q->held, struct job, entry.held));
+                queue_drop(q, list_first(&q->held, struct job, entry.held));
 }
 
 static void redis_close(struct store_queue *head)
@@ -368,6 +373,7 @@ static void redis_close(struct store_queue *head)
         redis_free(q->reader);
         pen_lock_free(q->blocker);
         pen_event_free(q->reads_changed);
+        pen_event_free(q->dropped);
         pen_event_free(q->leased);
         pen_event_free(q->beat_now);
         pen_event_free(q->earlier);
@@ -418,6 +424,8 @@ static int create_parts(struct redis_queue *q)
         r = pen_lock_create(&q->blocker);
         if (r == 0)
                 r = pen_event_create(&q->reads_changed);
+        if (r == 0)
+                r = pen_event_create(&q->dropped);
         if (r == 0)
                 r = pen_event_create(&q->leased);
         if (r == 0)

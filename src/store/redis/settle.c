@@ -61,13 +61,13 @@ static enum kind kind_of(const struct redis_queue *q, const struct settlement *s
         return KIND_NONE;
 }
 
-static void is_settled(struct round *round, size_t i, bool stale)
+static void is_settled(struct redis_queue *q, struct round *round, size_t i, bool stale)
 {
         struct settlement *s = &round->settlements[i];
 
         round->kinds[i] = KIND_NONE;
         s->stale = stale && !round->unsure;
-        queue_drop(s->job);
+        queue_drop(q, s->job);
 }
 
 /* --- plain jobs --------------------------------------------------------------------------------- */
@@ -123,7 +123,7 @@ static void acknowledged(struct redis_queue *q, struct round *round, size_t n)
                         continue;
                 }
                 remember_behind(q, round->settlements[i].job);
-                is_settled(round, i, false);
+                is_settled(q, round, i, false);
         }
         q->uncounted += n < sent ? 0 : n;
 }
@@ -246,15 +246,15 @@ static void apply(struct redis_queue *q, struct round *round, size_t i, const st
         case KIND_RETRY:
                 /* Also if it is stale: perhaps it was we who did it, and never heard of that. */
                 queue_due_in(q, round->settlements[i].verdict.delay);
-                is_settled(round, i, is_stale(reply));
+                is_settled(q, round, i, is_stale(reply));
                 break;
         case KIND_BURY:
-                is_settled(round, i, is_stale(reply));
+                is_settled(q, round, i, is_stale(reply));
                 break;
         default:
                 for (; i < round->n && item < reply->n; i++)
                         if (round->kinds[i] == kind)
-                                is_settled(round, i, is_stale(&reply->items[item++]));
+                                is_settled(q, round, i, is_stale(&reply->items[item++]));
         }
 }
 
