@@ -393,6 +393,7 @@ static void redis_close(struct store_queue *head)
 static const struct store_class redis_class = {
         .name = "redis",
         .fetches = 3,
+        .settles = 3,
         .push = redis_push,
         .fetch = redis_fetch,
         .start = redis_start,
