@@ -465,6 +465,7 @@ static const struct store_class memory_class = {
         .name = "memory",
         .push = memory_push,
         .fetches = 1,
+        .settles = 1,
         .fetch = memory_fetch,
         .start = memory_start,
         .settle = memory_settle,

@@ -70,8 +70,8 @@ struct store_queue;
 struct store_class {
         const char *name;
 
-        /* With so many fetches under way at once it gives the most. */
-        unsigned fetches;
+        /* With so many fetches and so many settlements under way at once it gives the most. */
+        unsigned fetches, settles;
 
         /* Stores the jobs, in their order. `wait`: suspends while there is no room; otherwise such
          * jobs are PUSH_FULL. 0: every push has a result.  -ECANCELED, -ENOMEM: those that are still

@@ -49,13 +49,19 @@ static int create_group(struct redis_queue *q)
         r = redis_command(q->store->redis, c.args, c.n, 0, &answer);
         if (r == -EREMOTEIO && !strncmp(answer->reply.data, "BUSYGROUP", 9))
                 return 0;
-        if (r == 0 && q->store->options.instance)
-                publish_options(q);
-        if (r == 0)
-                LOG(LOG_WARN, "store.warn", F_STR("queue", q->options.name),
+        if (r < 0)
+                return r;
+        if (q->own_count > 0)
+                LOG(LOG_ERROR, "store.warn", F_STR("queue", q->options.name),
                     F_STR("error",
-                          "the stream had no group `penstock`: made, from the start of the "
-                          "stream (a new queue, or Redis was emptied)"));
+                          "the stream or its group had vanished (FLUSHALL, or a Redis that "
+                          "kept nothing?): made again, from the start of the stream"));
+        else
+                LOG(LOG_INFO, "queue.created", F_STR("queue", q->options.name));
+        if (q->store->options.instance) {
+                publish_options(q);
+                queue_publish_name(q);
+        }
         return r;
 }
 
@@ -387,6 +393,7 @@ static void redis_close(struct store_queue *head)
 static const struct store_class redis_class = {
         .name = "redis",
         .fetches = 3,
+        .settles = 3,
         .push = redis_push,
         .fetch = redis_fetch,
         .start = redis_start,
