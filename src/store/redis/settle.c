@@ -8,6 +8,7 @@
 
 #include <base/log.h>
 #include <penstock/loop.h>
+#include <penstock/sync.h>
 #include <penstock/task.h>
 #include <store/redis/queue.h>
 
@@ -295,8 +296,8 @@ static size_t left(const struct round *round)
 
 /* --- trimming ----------------------------------------------------------------------------------- */
 
-/* What stands before the oldest entry that stays has been removed. */
-static void forget_removed(struct redis_queue *q, const struct reply *oldest)
+/* What stands before the oldest entry that stays has been removed; of those remembered `n` were acknowledged by then. */
+static void forget_removed(struct redis_queue *q, const struct reply *oldest, size_t n)
 {
         struct place stays = { UINT64_MAX, UINT64_MAX };
         size_t kept = 0;
@@ -306,29 +307,10 @@ static void forget_removed(struct redis_queue *q, const struct reply *oldest)
         for (size_t i = 0; i < q->n_behind; i++) {
                 struct place p = q->behind[i];
 
-                if (i >= q->behind_at_trim || p.ms > stays.ms ||
-                    (p.ms == stays.ms && p.seq > stays.seq))
+                if (i >= n || p.ms > stays.ms || (p.ms == stays.ms && p.seq > stays.seq))
                         q->behind[kept++] = p;
         }
         q->n_behind = kept;
-}
-
-void redis_trim_finish(struct redis_queue *q)
-{
-        PEN_CLEANUP(answer_freep) struct answer *answer = NULL;
-        int r;
-
-        if (!q->trim)
-                return;
-        pen_uncancellable_begin();
-        r = redis_receive(TAKE(q->trim), &answer);
-        pen_uncancellable_end();
-        if (r == 0)
-                forget_removed(q, &answer->reply);
-        if (r == -EREMOTEIO) { /* as after SCRIPT FLUSH: nothing was done */
-                q->uncounted += q->counting;
-                q->store->scripts_loaded = false;
-        }
 }
 
 static void remove_behind(struct redis_queue *q)
@@ -349,35 +331,44 @@ static void remove_behind(struct redis_queue *q)
         }
 }
 
-void redis_trim(struct redis_queue *q)
+int redis_trim(struct redis_queue *q)
 {
+        PEN_CLEANUP(answer_freep) struct answer *answer = NULL;
+        size_t behind = q->n_behind;
+        uint64_t counted = q->uncounted;
+        struct redis_call *call;
+        int r;
         COMMAND(c, 5, ENTRY_TEXT);
 
-        while (q->trim)
-                redis_trim_finish(q);
+        command_script(&c, &q->store->scripts, SCRIPT_TRIM, q->ready);
+        command_number(&c, counted);
+        if (redis_send(q->store->redis, c.args, c.n, 0, &call) < 0)
+                return 0;
+        q->uncounted = 0;
+        r = redis_receive(call, &answer);
+        if (r == 0)
+                forget_removed(q, &answer->reply, behind);
+        if (r == -EREMOTEIO) { /* as after SCRIPT FLUSH: nothing was done */
+                q->uncounted += counted;
+                q->store->scripts_loaded = false;
+        }
         if (q->n_behind > BEHIND_MAX)
                 remove_behind(q);
-        command_script(&c, &q->store->scripts, SCRIPT_TRIM, q->ready);
-        command_number(&c, q->uncounted);
-        q->behind_at_trim = q->n_behind;
-        if (redis_send(q->store->redis, c.args, c.n, 0, &q->trim) < 0) {
-                q->trim = NULL;
-                return;
-        }
-        q->counting = q->uncounted;
-        q->uncounted = 0;
+        return r == -ECANCELED ? r : 0;
 }
 
-/* What others acknowledged and could not remove any more, for they were killed. */
-void queue_trim_lightly(struct redis_queue *q)
+int redis_trimmer_run(void *arg)
 {
-        struct redis_call *call;
-        COMMAND(c, 5, ENTRY_TEXT);
+        struct redis_queue *q = arg;
+        int r;
 
-        command_script(&c, &q->store->scripts, SCRIPT_TRIM, q->ready);
-        command_number(&c, 0);
-        if (redis_send(q->store->redis, c.args, c.n, 0, &call) == 0)
-                redis_call_drop(call);
+        do {
+                r = pen_event_wait(q->trim_wanted);
+                pen_event_clear(q->trim_wanted);
+                if (r == 0)
+                        r = redis_trim(q);
+        } while (r == 0);
+        return r;
 }
 
 /* --- the verb ----------------------------------------------------------------------------------- */
@@ -401,7 +392,7 @@ static int settle_batch(struct redis_queue *q, struct settlement *settlements, s
                 if (r < 0)
                         return r;
         }
-        redis_trim(q);
+        pen_event_set(q->trim_wanted);
         return 0;
 }
 
