@@ -325,7 +325,6 @@ static int retire(void *arg)
         if (q->own_count == 0) /* we never fetched */
                 return 0;
         redis_trim(q);
-        redis_trim_finish(q);
         if (q->reconcile || q->epochs != queue_epochs(q)) {
                 int reconciled = redis_reconcile(q);
 

@@ -168,8 +168,6 @@ PEN_ASYNC int redis_reconcile(struct redis_queue *q);
 PEN_ASYNC ssize_t redis_take_over(struct redis_queue *q, const char *consumer, const char *lease,
                                   pen_usec until);
 
-/* Removes what has ended from the stream. Its answer is looked at by the next trim, or by `finish`, which waits for it
- * uninterrupted. Best effort: what one did not do the next one does. */
+/* Removes what has ended from the stream, and does not wait for it. Best effort: what one did not do the next one does. */
 void redis_trim(struct redis_queue *q);
-void redis_trim_finish(struct redis_queue *q);
 void queue_trim_lightly(struct redis_queue *q);

@@ -8,7 +8,9 @@
 
 #include <base/log.h>
 #include <penstock/loop.h>
+#include <penstock/sync.h>
 #include <penstock/task.h>
+#include <store/redis/calls.h>
 #include <store/redis/queue.h>
 
 #define BATCH QUEUE_BATCH
@@ -313,14 +315,12 @@ static void forget_removed(struct redis_queue *q, const struct reply *oldest)
         q->n_behind = kept;
 }
 
-void redis_trim_finish(struct redis_queue *q)
+static void learn_of_trim(struct redis_queue *q)
 {
         PEN_CLEANUP(answer_freep) struct answer *answer = NULL;
         int r;
 
-        if (!q->trim)
-                return;
-        pen_uncancellable_begin();
+        pen_uncancellable_begin(); /* the answer is there: a cancellation is meant for others */
         r = redis_receive(TAKE(q->trim), &answer);
         pen_uncancellable_end();
         if (r == 0)
@@ -354,7 +354,10 @@ void redis_trim(struct redis_queue *q)
         COMMAND(c, 5, ENTRY_TEXT);
 
         while (q->trim)
-                redis_trim_finish(q);
+                if (q->trim && !pen_event_is_set(q->trim->done))
+                        return; /* what happened since the last one is left to the next */
+        if (q->trim)
+                learn_of_trim(q);
         if (q->n_behind > BEHIND_MAX)
                 remove_behind(q);
         command_script(&c, &q->store->scripts, SCRIPT_TRIM, q->ready);
