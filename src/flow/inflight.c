@@ -6,6 +6,7 @@
 
 struct inflight {
         struct pen_semaphore *credit;
+        struct pen_lock *taker; /* who waits for credit */
         struct list free;
         size_t counts[FLIGHT_STATES];
         size_t n;
@@ -20,7 +21,10 @@ int inflight_create(size_t n, struct inflight **ret_inflight)
         if (!t)
                 return -ENOMEM;
         r = pen_semaphore_create(n, n, &t->credit);
+        if (r == 0)
+                r = pen_lock_create(&t->taker);
         if (r < 0) {
+                pen_semaphore_free(t->credit);
                 free(t);
                 return r;
         }
@@ -44,6 +48,7 @@ void inflight_free(struct inflight *t)
                 report_deinit(&t->flights[i].report);
         }
         pen_semaphore_free(t->credit);
+        pen_lock_free(t->taker);
         free(t);
 }
 
@@ -54,11 +59,17 @@ void inflight_move(struct inflight *t, struct flight *flight, enum flight_state 
         flight->state = state;
 }
 
+/* One waits for credit at a time: a batch that is given back would leave each of several with a single flight, and all
+ * the others with the first. */
 ssize_t inflight_take(struct inflight *t, struct flight **flights, size_t max)
 {
         size_t n = 0;
-        int r = pen_semaphore_acquire(t->credit);
+        int r = pen_lock_acquire(t->taker);
 
+        if (r < 0)
+                return r;
+        r = pen_semaphore_acquire(t->credit);
+        (void)pen_lock_release(t->taker); /* it is ours */
         if (r < 0)
                 return r;
         do {

@@ -12,8 +12,13 @@ struct settler {
         struct random random; /* of the jitter */
         struct list waiting;  /* flights */
         struct pen_event *changed;
-        struct pen_timeout grace; /* of settler_run; begins with settler_finish */
-        bool running, finishing;
+        struct list runs; /* of settler_run */
+        bool finishing;
+};
+
+struct run {
+        struct list link;
+        struct pen_timeout grace; /* begins with settler_finish */
 };
 
 int settler_create(const struct settler_options *options, struct settler **ret_settler)
@@ -25,6 +30,7 @@ int settler_create(const struct settler_options *options, struct settler **ret_s
                 return -ENOMEM;
         *s = (struct settler){ .options = *options };
         list_init(&s->waiting);
+        list_init(&s->runs);
         random_seed_from_system(&s->random);
         r = pen_event_create(&s->changed);
         if (r < 0) {
@@ -53,8 +59,8 @@ void settler_take(struct settler *s, struct flight *flight)
 void settler_finish(struct settler *s, pen_usec grace)
 {
         s->finishing = true;
-        if (s->running)
-                (void)pen_timeout_reschedule(&s->grace, grace);
+        list_for_each(i, &s->runs)
+                (void)pen_timeout_reschedule(&list_entry(i, struct run, link)->grace, grace);
         pen_event_set(s->changed);
 }
 
@@ -114,11 +120,12 @@ static int settle_all(struct settler *s)
 int settler_run(void *arg)
 {
         struct settler *s = arg;
+        struct run run;
         int r;
 
-        pen_timeout_begin(&s->grace, PEN_FOREVER);
-        s->running = true;
+        pen_timeout_begin(&run.grace, PEN_FOREVER);
+        list_append(&s->runs, &run.link);
         r = settle_all(s);
-        s->running = false;
-        return pen_timeout_end(&s->grace, r);
+        list_remove(&run.link);
+        return pen_timeout_end(&run.grace, r);
 }

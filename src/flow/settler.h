@@ -31,7 +31,8 @@ void settler_free(struct settler *s); /* everything has been settled */
 /* Takes a flight whose attempt has ended as flight->report says. Neither suspends nor fails. */
 void settler_take(struct settler *s, struct flight *flight);
 
-/* A task's function; `arg` is a struct settler. Runs until settler_finish and all is settled. */
+/* A task's function; `arg` is a struct settler. Runs until settler_finish and all is settled. Several may run: while one
+ * waits for the store's answer another one settles what has ended since. */
 PEN_ASYNC int settler_run(void *arg);
 
 /* Nothing more will come. What the store has not taken within `grace` stays unsettled: settler_run answers -ETIME. */

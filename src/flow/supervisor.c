@@ -191,7 +191,8 @@ int supervisor_start(struct supervisor *s)
         if (r == 0)
                 r = pen_group_spawn(s->holding, "leases", leases_run, s->options.store);
         if (r == 0)
-                r = pen_group_spawn(s->settling, "settler", settler_run, s->settler);
+                r = spawn_numbered(s->settling, "settler", s->options.store->class->settles,
+                                   settler_run, s->settler);
         if (r == 0)
                 r = spawn_consumers(s);
         if (r == 0)

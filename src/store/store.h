@@ -15,10 +15,10 @@
 
 struct store_queue_options {
         const char *name;
-        size_t capacity;   /* ready and delayed jobs; 0: no limit */
-        size_t max_bytes;  /* of all live jobs, where the store keeps them in our memory; 0: none */
-        pen_usec dedupe;   /* how long an id is remembered after the end of its job, */
-        size_t dedupe_max; /* and how many are, where they are kept in our memory; 0: no limit */
+        size_t capacity; /* ready and delayed jobs; 0: no limit */
+        size_t max_bytes; /* of jobs in our memory: of all live ones, or of those fetched; 0: no limit */
+        pen_usec dedupe;      /* how long an id is remembered after the end of its job, */
+        size_t dedupe_max;    /* and how many are, where they are kept in our memory; 0: no limit */
         size_t payload_max;   /* what came past intake and is larger is dead; 0: no limit */
         pen_usec delay_max;   /* the same of a start further in the future; 0: no limit */
         unsigned max_crashes; /* with so many a job is dead; 0: no limit */
@@ -70,8 +70,8 @@ struct store_queue;
 struct store_class {
         const char *name;
 
-        /* With so many fetches under way at once it gives the most. */
-        unsigned fetches;
+        /* With so many fetches and so many settlements under way at once it gives the most. */
+        unsigned fetches, settles;
 
         /* Stores the jobs, in their order. `wait`: suspends while there is no room; otherwise such
          * jobs are PUSH_FULL. 0: every push has a result.  -ECANCELED, -ENOMEM: those that are still

@@ -430,6 +430,7 @@ static void gated_open(struct gated *g)
         static const struct store_class class = {
                 .name = "gated",
                 .fetches = 1,
+                .settles = 1,
                 .push = gated_push,
                 .fetch = gated_fetch,
                 .start = gated_start,

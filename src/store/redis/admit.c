@@ -160,10 +160,10 @@ static int receive_special(struct redis_queue *q, struct special *s, struct job 
 }
 
 /* They are not ours after all. */
-static void forget(struct job **jobs, size_t n)
+static void forget(struct redis_queue *q, struct job **jobs, size_t n)
 {
         for (size_t i = 0; i < n; i++) {
-                queue_drop(jobs[i]);
+                queue_drop(q, jobs[i]);
                 job_unref(jobs[i]);
         }
 }
@@ -190,7 +190,7 @@ static ssize_t admit_specials(struct redis_queue *q, struct special *specials, s
         }
         if (failed == 0)
                 return (ssize_t)jobs;
-        forget(ret_jobs, jobs);
+        forget(q, ret_jobs, jobs);
         return failed;
 }
 
@@ -246,7 +246,7 @@ ssize_t redis_admit(struct redis_queue *q, const struct reply *entries, struct j
                 return (ssize_t)n;
         more = admit_specials(q, specials, n_specials, ret_jobs + n);
         if (more < 0) {
-                forget(ret_jobs, n);
+                forget(q, ret_jobs, n);
                 return more;
         }
         n += (size_t)more;

@@ -212,6 +212,25 @@ int queue_reconcile(struct redis_queue *q)
         return r;
 }
 
+/* So many at once that their payloads fit into our memory, going by the size of those that we have; waits for room. */
+static int bound_by_memory(struct redis_queue *q, size_t *max)
+{
+        size_t most = q->options.max_bytes, size;
+        int r = 0;
+
+        if (most == 0)
+                return 0;
+        while (r == 0 && q->held_bytes >= most) {
+                pen_event_clear(q->dropped);
+                r = pen_event_wait(q->dropped);
+        }
+        if (r < 0 || q->n_held == 0)
+                return r;
+        size = q->held_bytes / q->n_held;
+        *max = MAX(MIN(*max, (most - q->held_bytes) / size), (size_t)1);
+        return 0;
+}
+
 ssize_t redis_fetch(struct store_queue *head, struct job **ret_jobs, size_t max)
 {
         struct redis_queue *q = redis_queue(head);
@@ -225,6 +244,8 @@ ssize_t redis_fetch(struct store_queue *head, struct job **ret_jobs, size_t max)
                         r = pen_event_wait(q->leased);
                 if (r == 0)
                         r = queue_reconcile(q);
+                if (r == 0)
+                        r = bound_by_memory(q, &max);
                 if (r < 0)
                         return r;
                 if (q->look_for_released)

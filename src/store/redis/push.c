@@ -1,5 +1,5 @@
-/* Pushing: a plain XADD where nothing has to be answered for, push.lua where the job has an id or the queue a
- * capacity. All of a call leave in one write. */
+/* Pushing: a plain XADD where nothing has to be answered for, push.lua where the job has an id or the queue may be
+ * full. All of a call leave in one write. */
 #include <errno.h>
 
 #include <penstock/task.h>
@@ -8,13 +8,61 @@
 #define FULL_PAUSE (100 * PEN_MSEC)
 #define AT_ONCE 256
 
-static int send_push(struct redis_queue *q, const struct job_fields *fields,
+/* --- is there room? ----------------------------------------------------------------------------- */
+
+static int send_question(struct redis_queue *q, const char *verb, const char *what,
+                         const char *field, struct redis_call **ret_call)
+{
+        char key[512];
+        COMMAND(c, 3, 1);
+
+        snprintf(key, sizeof(key), "%.*s%s", (int)strlen(q->ready) - 5, q->ready, what);
+        command_string(&c, verb);
+        command_string(&c, key);
+        if (field)
+                command_string(&c, field);
+        return redis_send(q->store->redis, c.args, c.n, 0, ret_call);
+}
+
+static uint64_t receive_number(struct redis_call *call, uint64_t otherwise)
+{
+        PEN_CLEANUP(answer_freep) struct answer *answer = NULL;
+
+        if (!call || redis_receive(call, &answer) < 0)
+                return otherwise;
+        if (answer->reply.type == REPLY_INTEGER)
+                return (uint64_t)answer->reply.integer;
+        return answer->reply.type == REPLY_STRING ? strtoull(answer->reply.data, NULL, 10) : 0;
+}
+
+/* Beyond doubt: the stream and the delayed ones together, in which what runs is too, are below the capacity that the
+ * daemons have published. Otherwise push.lua looks closely at each job. */
+static bool has_room(struct redis_queue *q, size_t n)
+{
+        struct redis_call *capacity = NULL, *length = NULL, *delayed = NULL;
+        uint64_t most, present;
+
+        int r = send_question(q, "HGET", "limits", "capacity", &capacity);
+
+        if (r == 0)
+                r = send_question(q, "XLEN", "ready", NULL, &length);
+        if (r == 0)
+                r = send_question(q, "ZCARD", "delayed", NULL, &delayed);
+        most = receive_number(capacity, 1);
+        present = receive_number(length, most);
+        present += receive_number(delayed, most);
+        return r == 0 && (most == 0 || present + n <= most);
+}
+
+/* --- a round ------------------------------------------------------------------------------------ */
+
+static int send_push(struct redis_queue *q, const struct job_fields *fields, bool room,
                      struct redis_call **ret_call)
 {
         char meta_names[JOB_META_MAX][80];
         COMMAND(c, 8 + ENTRY_FIELDS_MAX, ENTRY_NUMBERS_MAX);
 
-        if (fields->id || q->options.capacity > 0) {
+        if (fields->id || !room) {
                 command_script(&c, &q->store->scripts, SCRIPT_PUSH, q->ready);
         } else {
                 command_string(&c, "XADD");
@@ -78,6 +126,15 @@ static void receive_push(struct redis_queue *q, struct redis_call *call, struct 
                 trouble->error = TAKE(answer);
 }
 
+/* Jobs with an id go by the script in any case. */
+static bool needs_room(const struct push *pushes, size_t n)
+{
+        for (size_t i = 0; i < n; i++)
+                if (pushes[i].result == PUSH_PENDING && !pushes[i].job->fields.id)
+                        return true;
+        return false;
+}
+
 /* Those that have no result yet, once. From the sending to the answers we are not interrupted (a server that does not
  * answer is soon found gone), so that what has no result in the end is not stored. */
 static int push_round(struct redis_queue *q, struct push *pushes, size_t n, bool wait)
@@ -85,13 +142,15 @@ static int push_round(struct redis_queue *q, struct push *pushes, size_t n, bool
         struct redis_call *calls[AT_ONCE] = { NULL };
         struct trouble trouble = { NULL, false };
         int r = redis_store_ready(q->store);
+        bool room;
 
         if (r == 0 && !q->named) /* no daemon has opened it: who pushes makes it known */
                 queue_publish_name(q);
         pen_uncancellable_begin();
+        room = r == 0 && needs_room(pushes, n) && has_room(q, n);
         for (size_t i = 0; i < n && r == 0; i++)
                 if (pushes[i].result == PUSH_PENDING)
-                        r = send_push(q, &pushes[i].job->fields, &calls[i]);
+                        r = send_push(q, &pushes[i].job->fields, room, &calls[i]);
         for (size_t i = 0; i < n; i++)
                 if (calls[i])
                         receive_push(q, calls[i], &pushes[i], wait, &trouble);

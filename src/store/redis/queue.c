@@ -49,13 +49,19 @@ static int create_group(struct redis_queue *q)
         r = redis_command(q->store->redis, c.args, c.n, 0, &answer);
         if (r == -EREMOTEIO && !strncmp(answer->reply.data, "BUSYGROUP", 9))
                 return 0;
-        if (r == 0 && q->store->options.instance)
-                publish_options(q);
-        if (r == 0)
-                LOG(LOG_WARN, "store.warn", F_STR("queue", q->options.name),
+        if (r < 0)
+                return r;
+        if (q->own_count > 0)
+                LOG(LOG_ERROR, "store.warn", F_STR("queue", q->options.name),
                     F_STR("error",
-                          "the stream had no group `penstock`: made, from the start of the "
-                          "stream (a new queue, or Redis was emptied)"));
+                          "the stream or its group had vanished (FLUSHALL, or a Redis that "
+                          "kept nothing?): made again, from the start of the stream"));
+        else
+                LOG(LOG_INFO, "queue.created", F_STR("queue", q->options.name));
+        if (q->store->options.instance) {
+                publish_options(q);
+                queue_publish_name(q);
+        }
         return r;
 }
 
@@ -113,11 +119,16 @@ uint64_t queue_epochs(const struct redis_queue *q)
 void queue_hold(struct redis_queue *q, struct job *job)
 {
         list_append(&q->held, &job_ref(job)->entry.held);
+        q->n_held++;
+        q->held_bytes += job_size(job);
 }
 
-void queue_drop(struct job *job)
+void queue_drop(struct redis_queue *q, struct job *job)
 {
         list_remove(&job->entry.held);
+        q->n_held--;
+        q->held_bytes -= job_size(job);
+        pen_event_set(q->dropped);
         job_unref(job);
 }
 
@@ -349,7 +360,7 @@ static void stop_reading(struct redis_queue *q)
 static void drop_held(struct redis_queue *q)
 {
         while (!list_empty(&q->held))
-                queue_drop(list_first(&q->held, struct job, entry.held));
+                queue_drop(q, list_first(&q->held, struct job, entry.held));
 }
 
 static void redis_close(struct store_queue *head)
@@ -367,6 +378,7 @@ static void redis_close(struct store_queue *head)
         redis_free(q->reader);
         pen_lock_free(q->blocker);
         pen_event_free(q->reads_changed);
+        pen_event_free(q->dropped);
         pen_event_free(q->leased);
         pen_event_free(q->beat_now);
         pen_event_free(q->earlier);
@@ -380,6 +392,7 @@ static void redis_close(struct store_queue *head)
 static const struct store_class redis_class = {
         .name = "redis",
         .fetches = 3,
+        .settles = 3,
         .push = redis_push,
         .fetch = redis_fetch,
         .start = redis_start,
@@ -417,6 +430,8 @@ static int create_parts(struct redis_queue *q)
         r = pen_lock_create(&q->blocker);
         if (r == 0)
                 r = pen_event_create(&q->reads_changed);
+        if (r == 0)
+                r = pen_event_create(&q->dropped);
         if (r == 0)
                 r = pen_event_create(&q->leased);
         if (r == 0)

@@ -62,6 +62,8 @@ struct redis_queue {
 
         /* What we hold, by our own account; what Redis says beyond that was fetched unknowingly. */
         struct list held; /* jobs */
+        size_t n_held, held_bytes;
+        struct pen_event *dropped;
 
         struct redis *reader; /* for what blocks */
         struct pen_task *reading;
@@ -136,7 +138,7 @@ uint64_t queue_epochs(const struct redis_queue *q);
 
 /* A job is ours from now on, or no longer: a reference. */
 void queue_hold(struct redis_queue *q, struct job *job);
-void queue_drop(struct job *job);
+void queue_drop(struct redis_queue *q, struct job *job);
 
 /* Arguments that several scripts take: `daemon keep max` of dead letters, and dedupe. */
 void queue_add_letter_options(const struct redis_queue *q, struct command *c);

@@ -63,13 +63,13 @@ static enum kind kind_of(const struct redis_queue *q, const struct settlement *s
         return KIND_NONE;
 }
 
-static void is_settled(struct round *round, size_t i, bool stale)
+static void is_settled(struct redis_queue *q, struct round *round, size_t i, bool stale)
 {
         struct settlement *s = &round->settlements[i];
 
         round->kinds[i] = KIND_NONE;
         s->stale = stale && !round->unsure;
-        queue_drop(s->job);
+        queue_drop(q, s->job);
 }
 
 /* --- plain jobs --------------------------------------------------------------------------------- */
@@ -82,13 +82,13 @@ static int send_acknowledgement(struct redis_queue *q, struct round *round)
         command_string(&c, "XACK");
         command_string(&c, q->ready);
         command_string(&c, GROUP);
-        for (size_t i = round->n; i-- > 0;) {
+        for (size_t i = 0; i < round->n; i++) { /* oldest first: Redis is faster so */
                 const struct job *job = round->settlements[i].job;
 
                 if (round->kinds[i] != KIND_PLAIN)
                         continue;
                 command_entry(&c, job->entry.ms, job->entry.seq);
-                first = i;
+                first = MIN(first, i);
         }
         return first == round->n
                        ? 0
@@ -125,7 +125,7 @@ static void acknowledged(struct redis_queue *q, struct round *round, size_t n)
                         continue;
                 }
                 remember_behind(q, round->settlements[i].job);
-                is_settled(round, i, false);
+                is_settled(q, round, i, false);
         }
         q->uncounted += n < sent ? 0 : n;
 }
@@ -248,15 +248,15 @@ static void apply(struct redis_queue *q, struct round *round, size_t i, const st
         case KIND_RETRY:
                 /* Also if it is stale: perhaps it was we who did it, and never heard of that. */
                 queue_due_in(q, round->settlements[i].verdict.delay);
-                is_settled(round, i, is_stale(reply));
+                is_settled(q, round, i, is_stale(reply));
                 break;
         case KIND_BURY:
-                is_settled(round, i, is_stale(reply));
+                is_settled(q, round, i, is_stale(reply));
                 break;
         default:
                 for (; i < round->n && item < reply->n; i++)
                         if (round->kinds[i] == kind)
-                                is_settled(round, i, is_stale(&reply->items[item++]));
+                                is_settled(q, round, i, is_stale(&reply->items[item++]));
         }
 }
 
