@@ -129,25 +129,37 @@ const char *asked_keys(const struct redis_server *server, const char *pattern)
                      pattern);
 }
 
-int ask_later(const struct redis_server *server, const char *command)
+static void side_receive(int fd)
+{
+        char bytes[256];
+
+        while (recv(fd, bytes, sizeof(bytes), 0) < 0)
+                ;
+}
+
+int side_connection(const struct redis_server *of)
 {
         struct sockaddr_un un = { .sun_family = AF_UNIX };
         int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-        snprintf(un.sun_path, sizeof(un.sun_path), "%s/socket", redis_server_folder(server));
+        snprintf(un.sun_path, sizeof(un.sun_path), "%s/socket", redis_server_folder(of));
         ck_assert_int_eq(connect(fd, (struct sockaddr *)&un, sizeof(un)), 0);
-        ck_assert_int_eq(send(fd, command, strlen(command), MSG_NOSIGNAL),
-                         (ssize_t)strlen(command));
-        ck_assert_int_eq(send(fd, "\r\n", 2, MSG_NOSIGNAL), 2);
+        side_send(fd, "PING");
+        side_receive(fd);
         return fd;
 }
 
-void answered(int fd)
+void side_send(int fd, const char *command)
 {
-        char bytes[64];
+        char line[256];
+        int n = snprintf(line, sizeof(line), "%s\r\n", command);
 
-        while (recv(fd, bytes, sizeof(bytes), 0) < 0)
-                ;
+        ck_assert_int_eq(send(fd, line, (size_t)n, MSG_NOSIGNAL), n);
+}
+
+void side_end(int fd)
+{
+        side_receive(fd);
         close(fd);
 }
 

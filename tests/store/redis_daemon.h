@@ -41,9 +41,11 @@ const char *asked(const struct redis_server *server, const char *format, ...)
 long asked_number(const struct redis_server *server, const char *format, ...)
         __attribute__((format(printf, 2, 3)));
 
-/* Sends a command and does not wait: to a server that stands still. `answered` reads what it said, if anything. */
-int ask_later(const struct redis_server *server, const char *command);
-void answered(int fd);
+/* A connection that the server knows; a command that is sent and not waited for, as to a server that stands still; and the end
+ * of both, when it has answered. */
+int side_connection(const struct redis_server *server);
+void side_send(int fd, const char *command);
+void side_end(int fd);
 
 /* All that may be left when every job has ended: of jobs, places and leases nothing. */
 void expect_clean(const struct redis_server *server);
