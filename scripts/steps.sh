@@ -215,7 +215,7 @@ run_unit_tests() {
         return "$bad"
 }
 
-# The scenarios with the programs of the build in the present folder, installed.
+# scenarios [NN-name.sh…]: with the programs of the build in the present folder, installed.
 scenarios() {
         local root=$PWD/root status=0 log=$PWD/scenarios.out
 
@@ -223,7 +223,7 @@ scenarios() {
         make -s checkers || return
         CHECKERS=$PWD/tests/checker PATH=$root/usr/local/sbin:$root/usr/local/bin:$PATH LD_LIBRARY_PATH=$root/usr/local/lib \
                 PKG_CONFIG_PATH=$root/usr/local/lib/pkgconfig PKG_CONFIG_SYSROOT_DIR=$root \
-                "$top/tests/scenario/run" >"$log" 2>&1 || status=$?
+                "$top/tests/scenario/run" "$@" >"$log" 2>&1 || status=$?
         cat "$log"
         count_last_line "$log"
         return "$status"

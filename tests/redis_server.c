@@ -23,12 +23,16 @@
 #define ANSWER_SECONDS 20
 
 struct redis_server {
+        struct redis_server *next; /* of those that live */
+        pid_t owner;               /* the process that started it */
         char folder[64];
         char address[128], url[160];
         char port[8]; /* "0": a Unix socket */
         char *args[ARGS_MAX];
         pid_t pid;
 };
+
+static struct redis_server *living;
 
 static const char *program(void)
 {
@@ -241,8 +245,16 @@ static void pick_port(struct redis_server *s)
         snprintf(s->url, sizeof(s->url), "redis://127.0.0.1:%s", s->port);
 }
 
+/* What a test that failed has left. */
+static void stop_all(void)
+{
+        while (living && living->owner == getpid())
+                redis_server_stop(living);
+}
+
 static struct redis_server *create(const char *const *args)
 {
+        static bool stops_all;
         struct redis_server *s = calloc(1, sizeof(*s));
         const char *tmp = getenv("TMPDIR");
 
@@ -252,6 +264,12 @@ static struct redis_server *create(const char *const *args)
                  tmp && strlen(tmp) < 40 ? tmp : "/tmp");
         ck_assert_ptr_nonnull(mkdtemp(s->folder));
         set_args(s, args);
+        s->owner = getpid();
+        s->next = living;
+        living = s;
+        if (!stops_all)
+                atexit(stop_all);
+        stops_all = true;
         return s;
 }
 
@@ -337,8 +355,13 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
 
 void redis_server_stop(struct redis_server *s)
 {
+        struct redis_server **i = &living;
+
         if (!s)
                 return;
+        while (*i != s)
+                i = &(*i)->next;
+        *i = s->next;
         redis_server_kill(s);
         nftw(s->folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
         set_args(s, NULL);

@@ -54,6 +54,7 @@ struct pen_http_request {
         pen_usec timeout; /* of it all; 0: none */
         size_t max_body;  /* of the response; 0: 16 MiB. More is -EFBIG, or cut: */
         bool cut_body;    /* keep the first max_body bytes, read and drop the rest */
+        bool once;        /* over a connection of its own: it is never sent a second time */
 };
 
 struct pen_http_response {
@@ -73,7 +74,7 @@ struct pen_http_response {
  * Cancelled: at once, and the connection is closed. What the request points to is used until the end.
  *
  * A connection that was kept and proves to be dead is replaced, and the request sent again: a
- * server may see it twice, and an Idempotency-Key tells it so.
+ * server may see it twice, and an Idempotency-Key tells it so; or say `once`.
  */
 PEN_ASYNC int pen_http_send(struct pen_http_client *client, const struct pen_http_request *request,
                             struct pen_http_response *ret_response, char error[256]);

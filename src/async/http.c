@@ -54,6 +54,7 @@ static int run_start(void *arg)
                 r = http_transfer_set_headers(t);
         if (r < 0)
                 return r;
+        http_transfer_set_connection(t);
         if (must_resolve(t) && curl_easy_setopt(t->easy, CURLOPT_RESOLVE, &t->resolve) != CURLE_OK)
                 return -ENOMEM;
         return curl_multi_add_handle(t->client->multi, t->easy) == CURLM_OK ? 0 : -ENOMEM;

@@ -71,6 +71,7 @@ struct transfer {
         char *host; /* to be resolved; NULL: an address in digits */
         uint16_t port;
         enum kind kind;
+        bool once;
         char method[METHOD_SIZE];   /* in place of the kind's own name */
         struct curl_slist *headers; /* an array of n_headers; the strings are the caller's */
         size_t n_headers;
@@ -106,6 +107,7 @@ int http_parse_url(const char *url, char **ret_host, uint16_t *ret_port, char *e
 int http_transfer_set_url(struct transfer *t, const char *url, char *error);
 int http_transfer_set_method(struct transfer *t);
 int http_transfer_set_headers(struct transfer *t);
+void http_transfer_set_connection(struct transfer *t);
 
 /* Finds the addresses of the host, by a task. */
 PEN_ASYNC int http_transfer_resolve(struct transfer *t, char *error);

@@ -322,6 +322,15 @@ int http_transfer_set_method(struct transfer *t)
         return code == CURLE_OK ? 0 : -ENOMEM;
 }
 
+void http_transfer_set_connection(struct transfer *t)
+{
+        if (t->once == t->request->once)
+                return;
+        t->once = t->request->once;
+        curl_easy_setopt(t->easy, CURLOPT_FRESH_CONNECT, (long)t->once);
+        curl_easy_setopt(t->easy, CURLOPT_FORBID_REUSE, (long)t->once);
+}
+
 /* curl reads the list only while the request runs: it is made of the caller's own strings. */
 int http_transfer_set_headers(struct transfer *t)
 {

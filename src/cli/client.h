@@ -1,7 +1,7 @@
 /* What the verbs want of a store, whether they talk to it themselves or to its daemon: a table with two
  * implementations.
  *
- * Less than 0 is an error of the whole call, and client_error() then says why, in words for people:
+ * Less than 0 is an error of the whole call, and `error` of the client then says why, for people:
  *   -ENOTCONN      there is nobody to talk to: nothing was done
  *   -EHOSTUNREACH  the store or the daemon does not answer, or not any more
  *   -EPROTO        it answers what we do not understand

@@ -33,7 +33,7 @@ static struct client_http *of(struct client *c)
 struct call {
         const char *method, *path, *type;
         struct bytes body;
-        bool once; /* not on a connection that may prove dead: curl would send it again */
+        bool once; /* to do it twice would be wrong */
 };
 
 static int tell_unreachable(struct client *c, int r, const char *error)
@@ -99,7 +99,7 @@ static int exchange(struct client *c, const struct call *call, struct pen_http_r
 {
         PEN_CLEANUP(freep) char *url = NULL;
         char type[64], error[256];
-        const char *headers[4];
+        const char *headers[3];
         size_t n = 0;
         int r;
 
@@ -109,8 +109,6 @@ static int exchange(struct client *c, const struct call *call, struct pen_http_r
         }
         if (of(c)->authorization)
                 headers[n++] = of(c)->authorization;
-        if (call->once)
-                headers[n++] = "Connection: close";
         if (call->type) {
                 snprintf(type, sizeof(type), "Content-Type: %s", call->type);
                 headers[n++] = type;
@@ -125,6 +123,7 @@ static int exchange(struct client *c, const struct call *call, struct pen_http_r
                                   .body_size = call->body.size,
                                   .timeout = REQUEST_TIMEOUT,
                                   .max_body = ANSWER_MAX,
+                                  .once = call->once,
                           },
                           response, error);
         return r < 0 && r != -ECANCELED && r != -ENOMEM ? tell_unreachable(c, r, error) : r;

@@ -56,12 +56,6 @@ static const char *or_none(const char *text)
         return text && *text ? text : "-";
 }
 
-/* A rejected run spends no attempt of the job's budget, but it was one. */
-static unsigned count_runs(const struct dead_letter *letter)
-{
-        return letter->job->attempts + letter->job->crashes + (letter->outcome == OUTCOME_REJECTED);
-}
-
 static int add_row(struct listing *l, const char *queue, const struct dead_letter *letter)
 {
         time_t seconds = (time_t)(letter->failed_at / 1000);
@@ -80,7 +74,7 @@ static int add_row(struct listing *l, const char *queue, const struct dead_lette
         strftime(at, sizeof(at), "%F %T", localtime_r(&seconds, &tm));
         for (size_t i = 0; i < ARRAY_SIZE(texts) && r == 0; i++) {
                 if (texts[i] == at)
-                        r = table_add(&l->table, TABLE_PLAIN, "%u", count_runs(letter));
+                        r = table_add(&l->table, TABLE_PLAIN, "%u", job->attempts + job->crashes);
                 if (r == 0)
                         r = table_add(&l->table, TABLE_PLAIN, "%s", texts[i]);
         }

@@ -232,7 +232,7 @@ static void tell_dropped(struct daemon *d)
 {
         struct store_counts counts;
 
-        list_for_each (i, &d->services) {
+        list_for_each(i, &d->services) {
                 struct service *s = list_entry(i, struct service, link);
 
                 if (store_count(s->store, &counts) == 0 && counts.ready + counts.delayed > 0)

@@ -4,10 +4,5 @@
 
 #include <store/store.h>
 
-struct leases {
-        struct store_queue *store;
-        const char *queue_name;
-};
-
-/* A task's function; `arg` is a struct leases. Runs until it is cancelled. */
+/* A task's function; `arg` is the struct store_queue. Runs until it is cancelled. */
 PEN_ASYNC int leases_run(void *arg);

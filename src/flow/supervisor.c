@@ -20,7 +20,6 @@ struct supervisor {
         struct share_member slots, share;
         struct fetcher fetcher;
         struct consumer consumer, suspect_consumer;
-        struct leases leases;
 
         /* They end in this order. */
         struct pen_group *feeding, *consuming, *settling, *holding;
@@ -60,7 +59,6 @@ static void connect_rooms(struct supervisor *s)
 {
         const struct supervisor_options *o = &s->options;
 
-        s->leases = (struct leases){ .store = o->store, .queue_name = o->queue_name };
         s->fetcher = (struct fetcher){
                 .store = o->store,
                 .inflight = s->inflight,
@@ -191,7 +189,7 @@ int supervisor_start(struct supervisor *s)
         if (r == 0)
                 r = pen_group_create(&s->consuming);
         if (r == 0)
-                r = pen_group_spawn(s->holding, "leases", leases_run, &s->leases);
+                r = pen_group_spawn(s->holding, "leases", leases_run, s->options.store);
         if (r == 0)
                 r = spawn_numbered(s->settling, "settler", s->options.store->class->settles,
                                    settler_run, s->settler);

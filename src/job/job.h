@@ -78,6 +78,7 @@ struct job {
                 struct {
                         struct list held;
                         uint64_t ms, seq;
+                        bool doubted; /* whether it is still ours */
                 } entry;
         };
         char made_id[44]; /* room for a store that makes the id */

@@ -408,7 +408,7 @@ static int take_key(struct json_members *m, struct buffer *scratch, struct bytes
 int json_next_member(struct json_members *m, struct buffer *scratch, struct bytes *ret_key,
                      enum json_type *ret_type, struct bytes *ret_value, struct json_error *error)
 {
-        const char *text = m->object.data;
+        const char *text = m->object.size > 0 ? m->object.data : "";
         struct scanner s = { text, text + m->position, text + m->object.size, error };
         struct bytes source, key, value;
         enum json_type type;

@@ -482,6 +482,8 @@ static const struct store_class memory_class = {
 int memory_queue_open(const struct store_queue_options *options, struct store_queue **ret_queue)
 {
         struct memory_queue *q = calloc(1, sizeof(*q));
+        struct pen_event **events[] = { &q->got_ready, &q->got_room, &q->got_earlier,
+                                        &q->got_idle };
         int r;
 
         if (!q)
@@ -492,14 +494,8 @@ int memory_queue_open(const struct store_queue_options *options, struct store_qu
         list_init(&q->ended);
         letters_init(&q->letters);
         r = hash_init(&q->ids);
-        if (r == 0)
-                r = pen_event_create(&q->got_ready);
-        if (r == 0)
-                r = pen_event_create(&q->got_room);
-        if (r == 0)
-                r = pen_event_create(&q->got_earlier);
-        if (r == 0)
-                r = pen_event_create(&q->got_idle);
+        for (size_t i = 0; i < ARRAY_SIZE(events) && r == 0; i++)
+                r = pen_event_create(events[i]);
         if (r < 0) {
                 memory_close(&q->head);
                 return r;

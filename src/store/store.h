@@ -15,10 +15,10 @@
 
 struct store_queue_options {
         const char *name;
-        size_t capacity;   /* ready and delayed jobs; 0: no limit */
-        size_t max_bytes;  /* of all live jobs, where the store keeps them in our memory; 0: none */
-        pen_usec dedupe;   /* how long an id is remembered after the end of its job, */
-        size_t dedupe_max; /* and how many are, where they are kept in our memory; 0: no limit */
+        size_t capacity; /* ready and delayed jobs; 0: no limit */
+        size_t max_bytes; /* of jobs in our memory: of all live ones, or of those fetched; 0: no limit */
+        pen_usec dedupe;      /* how long an id is remembered after the end of its job, */
+        size_t dedupe_max;    /* and how many are, where they are kept in our memory; 0: no limit */
         size_t payload_max;   /* what came past intake and is larger is dead; 0: no limit */
         pen_usec delay_max;   /* the same of a start further in the future; 0: no limit */
         unsigned max_crashes; /* with so many a job is dead; 0: no limit */
@@ -57,7 +57,7 @@ struct store_counts {
 /* A job that ended dead, as it is kept for people. */
 struct dead_letter {
         char place[48];  /* where it stands among the letters: what dead_list goes on from */
-        struct job *job; /* with id, attempts and crashes; a reference */
+        struct job *job; /* with id and attempts; a reference */
         enum outcome outcome;
         uint64_t failed_at;   /* epoch ms */
         char *error, *daemon; /* malloc'ed; NULL: none */
@@ -75,7 +75,8 @@ struct store_class {
 
         /* Stores the jobs, in their order. `wait`: suspends while there is no room; otherwise such
          * jobs are PUSH_FULL. 0: every push has a result.  -ECANCELED, -ENOMEM: those that are still
-         * PUSH_PENDING are not stored. */
+         * PUSH_PENDING are not stored.  -ECONNRESET: of those that are PUSH_PENDING and have no id that
+         * is not known; only a job with an id can be pushed again without fear. */
         PEN_ASYNC int (*push)(struct store_queue *q, struct push *pushes, size_t n, bool wait);
 
         /* Suspends until a job is ready; takes up to `max`, oldest first, released ones before all.
@@ -90,7 +91,8 @@ struct store_class {
         /* Carries out the verdicts, each in one durable step. */
         PEN_ASYNC int (*settle)(struct store_queue *q, struct settlement *settlements, size_t n);
 
-        /* Suspends until a delayed job is due, makes all that are due ready, answers how many. */
+        /* Suspends until a delayed job is due, makes those that are due ready (a bounded number at once: the others
+         * at the next call), answers how many; 0 if another daemon was first. */
         PEN_ASYNC ssize_t (*promote)(struct store_queue *q);
 
         /* Suspends until our claim on what we have fetched must be renewed; renews it, and makes

@@ -420,6 +420,24 @@ IN_LOOP(unknown_name_is_an_error_that_says_so)
         return 0;
 }
 
+IN_LOOP(request_that_is_sent_once_has_a_connection_of_its_own)
+{
+        PAIR(p);
+        struct pen_http_request request = { .url = http_server_url(p.server, "/status/200") };
+
+        for (int i = 0; i < 2; i++) {
+                request.once = i == 0;
+                ck_assert_int_eq(status_of(&p, &request, NULL), 200);
+        }
+        ck_assert_uint_eq(counts(&p)->connections, 2); /* the first was not kept */
+        ck_assert_int_eq(status_of(&p, &request, NULL), 200);
+        ck_assert_uint_eq(counts(&p)->connections, 2); /* the second was */
+        request.once = true;
+        ck_assert_int_eq(status_of(&p, &request, NULL), 200);
+        ck_assert_uint_eq(counts(&p)->connections, 3);
+        return 0;
+}
+
 /* --- over a Unix socket --------------------------------------------------------------------------- */
 
 /* In a directory of its own: the name is a test's, and the tests may run side by side. */
@@ -917,12 +935,13 @@ int main(void)
                 thousand_requests_never_take_more_than_ten_connections,
                 limit_for_a_host_leaves_the_others_alone, no_limit_means_all_at_once,
                 no_socket_is_left_to_children, names_are_resolved_by_the_loops_resolver,
-                unknown_name_is_an_error_that_says_so, unix_socket_stands_for_every_host,
-                unix_socket_keeps_its_connection, unix_socket_that_is_not_there_is_told,
-                refused_address_is_not_connected_to, proxies_of_the_environment_are_ignored,
-                only_http_urls_are_taken, header_with_a_line_end_is_refused,
-                method_that_is_none_is_refused, refused_connection_is_told,
-                server_that_breaks_off_is_told, body_is_bounded,
+                unknown_name_is_an_error_that_says_so,
+                request_that_is_sent_once_has_a_connection_of_its_own,
+                unix_socket_stands_for_every_host, unix_socket_keeps_its_connection,
+                unix_socket_that_is_not_there_is_told, refused_address_is_not_connected_to,
+                proxies_of_the_environment_are_ignored, only_http_urls_are_taken,
+                header_with_a_line_end_is_refused, method_that_is_none_is_refused,
+                refused_connection_is_told, server_that_breaks_off_is_told, body_is_bounded,
                 server_that_never_answers_runs_out_of_time,
                 drip_of_a_byte_a_second_runs_out_of_time, endless_body_that_is_cut_runs_out_of_time,
                 callers_own_deadline_and_cancel_are_told_apart,

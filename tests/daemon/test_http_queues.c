@@ -279,18 +279,19 @@ IN_LOOP(retrying_all_ends_though_the_jobs_die_again_at_once)
 
 IN_LOOP(what_is_no_wish_for_a_retry_is_refused)
 {
-        static const char *const bodies[] = { "",
-                                              "{}",
-                                              "[]",
-                                              "{\"all\":false}",
-                                              "{\"all\":1}",
-                                              "{\"place\":1}",
-                                              "{\"place\":\"1\",\"all\":true}",
-                                              "{\"after\":\"1\"}",
-                                              "{\"place\":\"nowhere\"} x",
-                                              "{\"all\":true,\"x\":1}",
-                                              "{\"place\":\"0123456789012345678901234567890123456"
-                                              "78901234567\"}" };
+        static const char *const bodies[] = {
+                "",
+                "{}",
+                "[]",
+                "{\"all\":false}",
+                "{\"all\":1}",
+                "{\"place\":1}",
+                "{\"place\":\"1\",\"all\":true}",
+                "{\"after\":\"1\"}",
+                "{\"place\":\"nowhere\"} x",
+                "{\"all\":true,\"x\":1}",
+                "{\"place\":\"012345678901234567890123456789012345678901234567\"}"
+        };
         struct api_world w = API_WORLD;
         char large[5000] = { 0 };
         struct answer a;

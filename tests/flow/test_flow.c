@@ -349,7 +349,8 @@ PROMISE(a_run_at_more_than_a_year_ahead_is_refused)
 
         flow_open(&f, (struct supervisor_options){ 0 });
         ck_assert_int_eq(intake_push(&f.intake, &fields, 0, &receipt), -EINVAL);
-        ck_assert_str_eq(receipt.error, "the start is further ahead than the 365d that are allowed");
+        ck_assert_str_eq(receipt.error,
+                         "the start is further ahead than the 365d that are allowed");
         fields.run_at -= 2 * minute;
         push_fields(&f, fields);
         ck_assert_int_eq(store_count(f.store, &counts), 0);

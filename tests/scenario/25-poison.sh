@@ -47,6 +47,6 @@ then_true "it did die" test "$deaths" -ge 3
 then_says "it is told" 'job\.dead.*culprit' one.log
 daemon_stop one
 then_is "exit status" 0 "$status"
-then_is "nothing is left" "" "$(redis --scan --pattern 'penstock:{q}:job:*')"
+then_is "nothing is left of the jobs but an id that is remembered" "" "$(kept_of_jobs q)"
 
 scenario_ends

@@ -57,7 +57,6 @@ refused "a type with a slash" 'type' payload x type a/b
 refused "a field twice" 'payload' payload x payload y
 refused "meta without a name" 'meta' payload x meta. y
 refused "meta with 17 names" 'meta' payload x $(seq -f 'meta.n%g 1' 17)
-refused "a trace context that is none" 'traceparent' payload x traceparent nonsense
 refused "a version that is none" 'v' payload x v latest
 refused "a payload of limit and one" '1 ?KiB|1024|too large|limit' payload "$(printf '%01025d' 0)"
 then_is "none of them ran" 0 "$(wc -l <work.ran)"

@@ -80,7 +80,7 @@ daemon_stop one
 then_is "exit status" 0 "$status"
 
 given "a Redis that may throw keys away"
-redis CONFIG SET maxmemory-policy allkeys-lru >/dev/null
+redis CONFIG SET maxmemory 1gb maxmemory-policy allkeys-lru >/dev/null
 daemon_start one
 eventually 20 "the daemon names that at its start" file_matches one.log 'allkeys-lru'
 daemon_stop one

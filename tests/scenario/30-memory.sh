@@ -16,10 +16,9 @@ case \$(head -c 5 "payload-\$PENSTOCK_ID") in
 fail*) echo "as you wish" >&2; exit 65 ;;
 hold*) until [ -e go ]; do sleep 0.02; done ;;
 esac
-printf 'result of %s' "\$PENSTOCK_ID"
 SH
 cat >one.yaml <<YAML
-instance: one
+instance: one-$$
 store: {kind: memory}
 shutdown_timeout: 1s
 http: {listen: ["unix:$work/one.sock"]}

@@ -3,6 +3,7 @@
 # invented, and nothing is left.
 #
 # SCENARIO_FULL=1: 100,000 jobs and 20 kills, each of a daemon that runs at least 50; otherwise 5,000, 5 and 20.
+# Crashes are no end here: these kills prove nothing against a job (25-poison.sh is about those that do).
 # SEED repeats the choice of victims and times.
 . "$(dirname "$0")/lib.sh"
 . "$here/redis.sh"
@@ -44,7 +45,7 @@ log: {jobs: failures}
 handlers:
   post: {http: {url: "$recorder/$name", timeout: 60s}}
 queues:
-  q: {handler: post, concurrency: $width, maxsize: 100, timeout: 60s, retry: {max_attempts: 1}}
+  q: {handler: post, concurrency: $width, maxsize: 100, timeout: 60s, max_crashes: 100, retry: {max_attempts: 1}}
 YAML
         daemon_start "$name"
 done

@@ -13,6 +13,8 @@ state() { # QUEUE FIELD
 print([json.loads(l) for l in sys.stdin if json.loads(l)["queue"] == sys.argv[1]][0][sys.argv[2]])' "$@"
 }
 
+ran_twice() { [ "$(grep -c "^$1 " refuse.ran)" -eq 2 ]; }
+
 given "a Redis, and no daemon"
 redis_start
 url=unix://$work/redis.sock
@@ -85,7 +87,7 @@ then_is "its payload" bad "$(field payload)"
 place=$(field place)
 run_verb dead retry letters "$place"
 then_is "dead retry: exit status" 0 "$status"
-eventually 10 "it runs again" test "$(grep -c '^b1 ' refuse.ran)" -eq 2
+eventually 10 "it runs again" ran_twice b1
 eventually 10 "and is dead again" count_is dead_count letters 2
 run_verb dead retry letters "$place"
 then_is "a place that is no more: exit status" 1 "$status"

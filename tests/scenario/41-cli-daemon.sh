@@ -2,13 +2,13 @@
 # The same verbs through a daemon's socket: its jobs are in its memory.
 . "$(dirname "$0")/lib.sh"
 
-state() { # FIELD
+state() { # FIELD [QUEUE]
         penstock status --json | python3 -c 'import json, sys
-print(json.loads(sys.stdin.readline())[sys.argv[1]])' "$1"
+print([x for x in map(json.loads, sys.stdin) if x["queue"] == sys.argv[2]][0][sys.argv[1]])' "$1" "${2:-letters}"
 }
 
-state_is() { # FIELD VALUE
-        [ "$(state "$1")" = "$2" ]
+state_is() { # FIELD VALUE [QUEUE]
+        [ "$(state "$1" "${3:-letters}")" = "$2" ]
 }
 
 given "a daemon with a store in memory"
@@ -23,7 +23,9 @@ store: {kind: memory}
 http: {listen: ["unix:$work/one.sock"]}
 handlers:
   touchy: {exec: {argv: ["$work/touchy"]}}
+  doomed: {noop: {fail: 1}}
 queues:
+  doomed: {handler: doomed, retry: {max_attempts: 1}}
   letters: {handler: touchy, capacity: 4, concurrency: 1, maxsize: 1}
 YAML
 export PENSTOCK_CONFIG=$work/one.yaml
@@ -66,6 +68,14 @@ then_says "dead list shows it" '^letters +[0-9]+ +b1 +- +rejected' out
 run_verb dead retry letters --all
 then_is "dead retry: exit status" 0 "$status"
 eventually 10 "it is dead again" state_is dead 2
+seq 250 | sed 's/.*/{"payload":&}/' >doomed.jsonl
+run_verb push doomed --jsonl doomed.jsonl
+eventually 20 "250 others that always do are letters" state_is dead_letters 250 doomed
+run_verb dead retry doomed --all
+then_says "those that die again meanwhile are not retried again" '250 ready again, 0 stay'
+eventually 20 "each died twice" state_is dead 500 doomed
+run_verb dead list --queue doomed --limit 1000 --json
+then_is "over several pages no letter is shown twice" 250 "$(sort -u out | wc -l)"
 run_verb push letters fine --delay 400d
 then_is "what the daemon refuses: exit status" 2 "$status"
 run_verb --socket "$work/one.sock" push leters x

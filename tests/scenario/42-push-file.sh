@@ -82,19 +82,43 @@ daemon_stop one
 when "Redis is killed in the middle"
 seq 1000000 | sed 's/.*/{"payload":"a job of some length, so that there are enough bytes: &"}/' >million.jsonl
 has_more_than() { [ "$(ready_count "$1")" -gt "$2" ]; }
-timeout 120 penstock --store "$url" push big --jsonl million.jsonl >out 2>err </dev/null &
-pid=$!
-eventually 20 "it has begun" has_more_than big 5000
+push_million() { # QUEUE: in the background, until it has begun
+        timeout 120 penstock --store "$url" push "$1" --jsonl million.jsonl >out 2>err </dev/null &
+        pid=$!
+        eventually 20 "it has begun" has_more_than "$1" 5000
+}
+number() { # SED-PATTERN: of err
+        sed -n "s/.*$1.*/\\1/p" err | head -n 1
+}
+account() {
+        then_is "exit status" 69 "$status"
+        then_says "what was acknowledged and what is not known" '[0-9]+ acknowledged, [0-9]+ unknown'
+        then_says "from where on to push again" 'all lines before line [0-9]+ were dealt with'
+        acknowledged=$(number ' \([0-9]*\) acknowledged, ')
+        unknown=$(number ' acknowledged, \([0-9]*\) unknown')
+        line=$(number 'before line \([0-9]*\) were')
+        then_true "it had stored some" test "$acknowledged" -gt 0
+        then_true "at most three batches are unknown" test "$unknown" -le 768
+        then_true "the lines before that one are acknowledged" test $((line - 1)) -le "$acknowledged"
+}
+push_million big
 redis_kill
 wait "$pid"
-then_is "exit status" 69 "$?"
-then_says "what was acknowledged and what is not known" '[0-9]+ acknowledged, [0-9]+ unknown'
-then_says "from where on to push again" 'all lines before line [0-9]+ were dealt with'
-then_says "what happened" 'connection to Redis broke'
-acknowledged=$(sed -n 's/.* \([0-9]*\) acknowledged, .*/\1/p' err)
-unknown=$(sed -n 's/.* acknowledged, \([0-9]*\) unknown.*/\1/p' err)
-line=$(sed -n 's/.*before line \([0-9]*\) were.*/\1/p' err)
-then_true "it had stored some" test "$acknowledged" -gt 5000
-then_true "at most three batches are unknown" test "$unknown" -le 768
-then_true "the lines before that one are acknowledged" test $((line - 1)) -le "$acknowledged"
+status=$?
+account
+then_says "what happened" 'the connection to Redis broke|Redis went away'
+
+when "it stands still, as behind a network that is gone, and goes on later"
+redis_again
+push_million stopped
+kill -STOP "$redis_pid"
+wait "$pid"
+status=$?
+kill -CONT "$redis_pid"
+until_true 20 redis_answers
+account
+then_true "some are unknown" test "$unknown" -gt 0
+stored=$(ready_count stopped)
+then_true "what was acknowledged is there" test "$stored" -ge "$acknowledged"
+then_true "and no more than what is unknown besides" test "$stored" -le $((acknowledged + unknown))
 scenario_ends

@@ -109,6 +109,13 @@ key_exists() { # redis-cli itself always answers 0
         [ "$(redis EXISTS "$1")" = 1 ]
 }
 
+# What is kept of a queue's jobs for good. Ids are remembered for `dedupe`: those keys expire.
+kept_of_jobs() { # Q
+        redis --scan --pattern "penstock:{$1}:*" | grep -E '\}:(job|unique|group|result):' | while read -r key; do
+                [ "$(redis TTL "$key" </dev/null)" -gt 0 ] || echo "$key"
+        done
+}
+
 count_is() { # COMMAND Q N
         [ "$("$1" "$2")" = "$3" ]
 }
@@ -203,7 +210,7 @@ check_queue() {
 config_of() {
         {
                 cat <<YAML
-instance: $1
+instance: $1-$$
 store: {kind: redis, url: "unix://$work/redis.sock", lease: ${lease}s}
 http: {listen: ["unix:$work/$1.sock"]}
 YAML

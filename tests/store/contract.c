@@ -7,8 +7,6 @@
 #define PROMISES_MAX 100
 #define STORES_MAX 4
 
-const struct store_under_test *under_test;
-
 static const struct promise *const chapters[] = { push_promises, time_promises, settle_promises,
                                                   dead_promises, cancel_promises };
 

@@ -177,7 +177,7 @@ static void a_retried_letter_is_a_job_with_new_budgets(void)
         ck_assert_int_eq(push_fields(q, (struct job_fields){ .id = "a",
                                                              .type = "t",
                                                              .payload = { "x\0y", 3 },
-                                                             .delay = 1,
+                                                             .delay = T(2),
                                                              .max_attempts = 5 }),
                          PUSH_STORED);
         put_aside(q);

@@ -127,7 +127,7 @@ static void a_thousand_that_are_due_at_once_are_all_promoted(void)
         };
         struct store_queue *q = any_store();
         struct push *pushes = calloc(N, sizeof(*pushes));
-        struct job_fields fields = { .run_at = clock_wall_ms() + T(40) / PEN_MSEC };
+        struct job_fields fields = { .run_at = clock_wall_ms() + T(20) / PEN_MSEC };
         struct pen_task *fetcher;
 
         for (size_t i = 0; i < N; i++)

@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <string.h>
 
+const struct store_under_test *under_test;
+
 struct store_queue *store_with(struct store_queue_options options)
 {
         struct store_queue *q;
@@ -110,7 +112,9 @@ struct job *fetch_expecting(struct store_queue *q, const char *payload)
 static void settle_as(struct store_queue *q, struct settlement settlement)
 {
         settlement.stale = true;
+        pen_uncancellable_begin();
         ck_assert_int_eq(store_settle(q, &settlement, 1), 0);
+        pen_uncancellable_end();
         ck_assert(!settlement.stale);
         job_unref(settlement.job);
 }

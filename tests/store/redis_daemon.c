@@ -3,8 +3,10 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
-#include "../runner.h"
+#include "contract.h"
 
 #include <base/util.h>
 #include <penstock/loop.h>
@@ -30,21 +32,14 @@ static void end(struct pen_task **task)
         *task = NULL;
 }
 
-static struct store_queue_options with_defaults(struct store_queue_options o)
-{
-        o.name = o.name ? o.name : "q";
-        o.max_crashes = o.max_crashes ? o.max_crashes : 3;
-        o.dead_keep = o.dead_keep ? o.dead_keep : PEN_FOREVER;
-        return o;
-}
-
 void redis_daemon_open(struct redis_daemon *d, const struct redis_server *server,
                        const struct redis_daemon_options *options)
 {
-        struct store_queue_options queue = with_defaults(options->queue);
+        struct store_queue_options queue = options->queue;
         char *error;
 
         *d = (struct redis_daemon){ NULL };
+        queue.name = queue.name ? queue.name : "q";
         ck_assert_int_eq(
                 redis_store_create(
                         &(struct redis_store_options){
@@ -133,3 +128,34 @@ const char *asked_keys(const struct redis_server *server, const char *pattern)
                      "for i = 1, #k do s = s .. k[i] .. ' ' end return s\" 0 \"%s\"",
                      pattern);
 }
+
+int ask_later(const struct redis_server *server, const char *command)
+{
+        struct sockaddr_un un = { .sun_family = AF_UNIX };
+        int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+        snprintf(un.sun_path, sizeof(un.sun_path), "%s/socket", redis_server_folder(server));
+        ck_assert_int_eq(connect(fd, (struct sockaddr *)&un, sizeof(un)), 0);
+        ck_assert_int_eq(send(fd, command, strlen(command), MSG_NOSIGNAL),
+                         (ssize_t)strlen(command));
+        ck_assert_int_eq(send(fd, "\r\n", 2, MSG_NOSIGNAL), 2);
+        return fd;
+}
+
+void answered(int fd)
+{
+        char bytes[64];
+
+        while (recv(fd, bytes, sizeof(bytes), 0) < 0)
+                ;
+        close(fd);
+}
+
+void expect_clean(const struct redis_server *server)
+{
+        UNTIL(!strstr(asked_keys(server, "penstock:*"), ":job:"));
+        UNTIL(asked_number(server, "XLEN penstock:{q}:ready") == 0);
+        ck_assert_int_eq(asked_number(server, "ZCARD penstock:{q}:delayed"), 0);
+}
+
+const struct store_under_test redis_under_test = { REDIS_UNDER_TEST };

@@ -17,9 +17,8 @@ struct redis_daemon {
 struct redis_daemon_options {
         const char *instance; /* NULL: "daemon" */
         const char *former;
-        pen_usec lease; /* 0: 15 s */
-        struct store_queue_options
-                queue; /* no name: "q"; no max_crashes: 3; no dead_keep: PEN_FOREVER */
+        pen_usec lease;                   /* 0: 15 s */
+        struct store_queue_options queue; /* no name: "q" */
 };
 
 /* Answers when it is connected and holds its lease. */
@@ -41,6 +40,19 @@ const char *asked(const struct redis_server *server, const char *format, ...)
         __attribute__((format(printf, 2, 3)));
 long asked_number(const struct redis_server *server, const char *format, ...)
         __attribute__((format(printf, 2, 3)));
+
+/* Sends a command and does not wait: to a server that stands still. `answered` reads what it said, if anything. */
+int ask_later(const struct redis_server *server, const char *command);
+void answered(int fd);
+
+/* All that may be left when every job has ended: of jobs, places and leases nothing. */
+void expect_clean(const struct redis_server *server);
+
+/* For the dialogue of contract.h with daemons opened here. */
+#define REDIS_UNDER_TEST                                                 \
+        .name = "redis", .clock = PEN_CLOCK_REAL, .unit = 50 * PEN_MSEC, \
+        .clock_error = 10 * PEN_MSEC, .aside_at_fetch = true
+extern const struct store_under_test redis_under_test;
 
 /* All keys, sorted, with a blank after each. */
 const char *asked_keys(const struct redis_server *server, const char *pattern);

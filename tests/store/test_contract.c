@@ -55,11 +55,7 @@ static const struct store_under_test stores[] = {
                 .close = store_close,
         },
         {
-                .name = "redis",
-                .clock = PEN_CLOCK_REAL,
-                .unit = 50 * PEN_MSEC,
-                .clock_error = 10 * PEN_MSEC,
-                .aside_at_fetch = true,
+                REDIS_UNDER_TEST,
                 .open = redis_open,
                 .close = redis_close,
                 .end = redis_end,

@@ -6,7 +6,8 @@
 #include <base/log.h>
 #include <store/redis/queue.h>
 
-#define ASIDE (PEN_MINUTE / PEN_MSEC) /* for an entry of a higher version */
+#define ASIDE \
+        (PEN_MINUTE / PEN_MSEC) /* for an entry of a higher version, from the server's now on */
 
 struct special {
         const struct reply *item;
@@ -91,7 +92,7 @@ static int send_admit(struct redis_queue *q, const struct entry *e, bool ours,
                       struct redis_call **ret_call)
 {
         const struct job_fields *f = &e->fields;
-        uint64_t due = !ours          ? clock_wall_ms() + ASIDE
+        uint64_t due = !ours          ? ASIDE
                        : f->delay > 0 ? e->ms + (f->delay + PEN_MSEC - 1) / PEN_MSEC
                                       : f->run_at;
         COMMAND(c, 16, 5 * ENTRY_TEXT);
@@ -158,7 +159,16 @@ static int receive_special(struct redis_queue *q, struct special *s, struct job 
         return 1;
 }
 
-/* All of them at once; answers how many became jobs. */
+/* They are not ours after all. */
+static void forget(struct redis_queue *q, struct job **jobs, size_t n)
+{
+        for (size_t i = 0; i < n; i++) {
+                queue_drop(q, jobs[i]);
+                job_unref(jobs[i]);
+        }
+}
+
+/* All of them at once; answers how many became jobs. -ECANCELED: none has. */
 static ssize_t admit_specials(struct redis_queue *q, struct special *specials, size_t n,
                               struct job **ret_jobs)
 {
@@ -178,20 +188,33 @@ static ssize_t admit_specials(struct redis_queue *q, struct special *specials, s
                 if (r == -ECANCELED)
                         failed = r;
         }
-        return failed < 0 && jobs == 0 ? failed : (ssize_t)jobs;
+        if (failed == 0)
+                return (ssize_t)jobs;
+        forget(q, ret_jobs, jobs);
+        return failed;
 }
 
 /* --- all entries of an answer ------------------------------------------------------------------- */
 
-static bool is_plain(const struct entry *e)
-{
-        return !e->fields.id && e->fields.run_at == 0 && e->fields.delay == 0;
-}
-
-/* One that claim.lua knows more of has been admitted before. */
-static bool was_admitted(const struct reply *item)
+/* claim.lua knows more of it: an id has taken effect before. (A start perhaps not: the daemon may have died over it.) */
+static bool has_history(const struct reply *item)
 {
         return item->n >= 5;
+}
+
+static bool is_plain(const struct entry *e, const struct reply *item)
+{
+        return (!e->fields.id || has_history(item)) && e->fields.run_at == 0 &&
+               e->fields.delay == 0;
+}
+
+static int compare_places(const void *a, const void *b)
+{
+        const struct job *x = *(struct job *const *)a, *y = *(struct job *const *)b;
+
+        return x->entry.ms != y->entry.ms
+                       ? (x->entry.ms < y->entry.ms ? -1 : 1)
+                       : (x->entry.seq > y->entry.seq) - (x->entry.seq < y->entry.seq);
 }
 
 ssize_t redis_admit(struct redis_queue *q, const struct reply *entries, struct job **ret_jobs)
@@ -205,12 +228,12 @@ ssize_t redis_admit(struct redis_queue *q, const struct reply *entries, struct j
                 const struct reply *item = &entries->items[i];
                 int r = parse(q, item, &e);
 
-                if (r == 0 && (was_admitted(item) || is_plain(&e)))
+                if (r == 0 && is_plain(&e, item))
                         r = make_job(q, &e, &item->items[0], &ret_jobs[n]);
                 else if (r == 0 || r == -EINVAL || r == -EPROTONOSUPPORT)
                         r = 1;
                 if (r == 0) {
-                        if (was_admitted(item))
+                        if (has_history(item))
                                 add_history(ret_jobs[n], &item->items[2]);
                         n++;
                 } else if (r == 1 && n_specials < QUEUE_BATCH) {
@@ -222,5 +245,11 @@ ssize_t redis_admit(struct redis_queue *q, const struct reply *entries, struct j
         if (n_specials == 0)
                 return (ssize_t)n;
         more = admit_specials(q, specials, n_specials, ret_jobs + n);
-        return more < 0 && n == 0 ? more : (ssize_t)n + MAX(more, 0);
+        if (more < 0) {
+                forget(q, ret_jobs, n);
+                return more;
+        }
+        n += (size_t)more;
+        qsort(ret_jobs, n, sizeof(*ret_jobs), compare_places);
+        return (ssize_t)n;
 }

@@ -1,9 +1,11 @@
 -- An entry of the stream that is more than a payload, met for the first time: takes effect of its `id` and of its start.
--- ARGV: entry, id ('' if the entry's own is it), due (epoch ms, 0: now), 'strip' or 'whole', daemon, keep, max
+-- ARGV: entry, id ('' if the entry's own is it), due (epoch ms, 0: now; for 'whole' ms from now), 'strip' or 'whole', daemon, keep, max
 -- -> {'run', attempts, crashes, deliveries} | {'aside', due} | {'exists'} | {'conflict'} | {'gone'}
 local entry, id, due = ARGV[1], ARGV[2], tonumber(ARGV[3])
-local own = id ~= ''
+local own, strip = id ~= '', ARGV[4] == 'strip'
+insist()
 if not own then id = entry end
+if not strip then due = now_ms() + due end
 local list, map = read_entry(entry)
 if not list then
   redis.call('XACK', ready, group, entry)
@@ -35,5 +37,5 @@ local is_due = due <= now_ms()
 if own then redis.call('HSET', key, 'own', '1', 'digest', digest(map), 'entry', entry) end
 if is_due then return { 'run', '0', '0', '0' } end
 if not own then redis.call('HSET', key, 'own', '0') end
-put_aside(entry, list, id, due, ARGV[4] == 'strip')
+put_aside(entry, list, id, due, strip)
 return { 'aside', string.format('%.0f', due) }

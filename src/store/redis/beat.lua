@@ -1,6 +1,7 @@
 -- Moves the lease of a consumer, and tells who else there is. ARGV: consumer
 -- -> our own count, ms until the next delayed job is due (-1: none), {lease, count, …}, {consumer, pending, …}
 local leases = base .. 'leases'
+insist()
 local mine = redis.call('HINCRBY', leases, ARGV[1], 1)
 local next = redis.call('ZRANGE', delayed, 0, 0, 'WITHSCORES')
 local consumers = {}

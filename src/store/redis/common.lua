@@ -5,6 +5,12 @@ local base = string.sub(ready, 1, -6)
 local delayed, dead, counters = base .. 'delayed', base .. 'dead', base .. 'counters'
 local group = 'penstock'
 
+-- Redis refuses a script its first write when memory is short, unless that cannot take any, and refuses none after it: what moves
+-- jobs towards their end must go on, and frees memory.
+local function insist()
+  redis.call('HDEL', counters, '')
+end
+
 local function job_key(id)
   return base .. 'job:' .. id
 end
@@ -31,11 +37,10 @@ local function digest(map)
   return redis.sha1hex((map['type'] or '') .. '\0' .. (map['payload'] or ''))
 end
 
--- An entry leaves the stream.
+-- An entry leaves the stream. 1: it was there.
 local function remove(entry)
   local acknowledged = redis.call('XACK', ready, group, entry)
-  redis.call('XDEL', ready, entry)
-  return acknowledged
+  return math.max(acknowledged, redis.call('XDEL', ready, entry))
 end
 
 local function count(counter, n)
@@ -54,13 +59,13 @@ local function forget(id, how, dedupe)
 end
 
 -- Writes the dead letter of an entry that was removed. `keep`: for so many ms, '-1' for ever, '0' not at all;
--- `max` letters, '0' without a limit.
+-- `max` letters, '0' without a limit. Of what has more fields than a job can have the first ones are kept.
 local function write_letter(list, id, error, outcome, attempts, deliveries, daemon, keep, max)
   count('dead')
   if keep == '0' then return end
   local now = now_ms()
   local letter, has_id = {}, false
-  for i = 1, #list, 2 do
+  for i = 1, math.min(#list, 2000), 2 do
     has_id = has_id or list[i] == 'id'
     letter[#letter + 1] = list[i]
     letter[#letter + 1] = list[i + 1]
@@ -81,11 +86,15 @@ local function write_letter(list, id, error, outcome, attempts, deliveries, daem
   if dropped > 0 then count('letters_dropped', dropped) end
 end
 
--- Puts a job among the delayed; its fields move from the stream to its hash.
+-- Puts a job among the delayed; its fields move from the stream to its hash, which remembers the latest entries it had.
 local function put_aside(entry, list, id, due, strip)
   local key = job_key(id)
   remove(entry)
-  local fields = { 'entry', '' }
+  local was = (redis.call('HGET', key, 'was') or '') .. ' ' .. entry
+  local fields = { 'entry', '', 'was', string.sub(was, -200) }
+  if not strip then
+    fields[5], fields[6] = 'whole', '1'
+  end
   for i = 1, #list, 2 do
     if not (strip and (list[i] == 'delay' or list[i] == 'run_at')) then
       fields[#fields + 1] = 'f.' .. list[i]

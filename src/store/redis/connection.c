@@ -82,7 +82,7 @@ static pen_usec half_of_silence(const struct redis *redis)
         const struct redis_call *first = call_line_first(&redis->line);
         pen_usec timeout = redis->options.reply_timeout;
 
-        if (!first || first->patience > PEN_FOREVER - 1 - timeout)
+        if (!first || first->patience >= PEN_FOREVER - timeout)
                 return PEN_FOREVER;
         return (first->patience + timeout) / 2;
 }

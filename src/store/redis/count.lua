@@ -8,8 +8,15 @@ local function pending_of(consumer)
   end
   return 0
 end
--- No daemon has ever fetched from a stream without the group.
-local undelivered, pending = redis.call('XLEN', ready), 0
+-- Redis tells no lag after an XDEL of the last delivered entry, but what it is made of.
+local function added()
+  local info = redis.call('XINFO', 'STREAM', ready)
+  for i = 1, #info, 2 do
+    if info[i] == 'entries-added' then return info[i + 1] end
+  end
+end
+local length = redis.call('XLEN', ready)
+local undelivered, pending = length, 0 -- no daemon has ever fetched from a stream without the group
 if redis.call('EXISTS', ready) == 1 then
   for _, g in ipairs(redis.call('XINFO', 'GROUPS', ready)) do
     local info = {}
@@ -17,8 +24,8 @@ if redis.call('EXISTS', ready) == 1 then
     if info['name'] == group then
       undelivered, pending = 0, info['pending']
       if redis.call('XRANGE', ready, '(' .. info['last-delivered-id'], '+', 'COUNT', 1)[1] then
-        -- Redis does not always know the lag; at least one there is.
-        undelivered = math.max(1, info['lag'] or redis.call('XLEN', ready) - pending)
+        local read = info['entries-read']
+        undelivered = math.max(1, info['lag'] or read and added() - read or length - pending)
       end
     end
   end

@@ -55,15 +55,42 @@ static uint64_t number_of(const struct reply *reply)
         return reply ? strtoull(reply->data, NULL, 10) : 0;
 }
 
+/* The last `id`: before it may stand what was no id. */
+static const char *find_id(const struct reply *items, size_t n)
+{
+        while (n >= 2) {
+                n -= 2;
+                if (!strcmp(items[n].data, "id") && parse_is_id(items[n + 1].data, items[n + 1].n))
+                        return items[n + 1].data;
+        }
+        return NULL;
+}
+
 /* What is no job (that may be why it is here) is shown as far as it is one. */
-static int read_job(const struct reply *id, struct reply *items, size_t n, struct job **ret_job)
+static int read_job(const struct reply *place, struct reply *items, size_t n, struct job **ret_job)
 {
         struct reply fields = { .type = REPLY_ARRAY, .n = n, .items = items };
         struct entry e;
 
-        if (entry_parse(id, &fields, 0, &e) == -EPROTO)
+        if (entry_parse(place, &fields, 0, &e) == -EPROTO)
                 return -EPROTO;
+        e.fields.id = find_id(items, n);
+        if (!e.fields.id)
+                e.fields.id = place->data;
         return job_create(&e.fields, ret_job);
+}
+
+static char *copy(const struct reply *text)
+{
+        return text && text->n > 0 ? strdup(text->data) : NULL;
+}
+
+static bool is_place(const char *text)
+{
+        struct reply reply = { .type = REPLY_STRING, .n = strlen(text), .data = text };
+        uint64_t ms, seq;
+
+        return entry_parse_id(&reply, &ms, &seq) == 0;
 }
 
 static int read_letter(const struct reply *item, struct dead_letter *letter)
@@ -88,8 +115,8 @@ static int read_letter(const struct reply *item, struct dead_letter *letter)
         letter->outcome = outcome_of(own.outcome);
         letter->failed_at = number_of(own.failed_at);
         letter->job->attempts = (unsigned)number_of(own.attempts);
-        letter->error = own.error ? strdup(own.error->data) : NULL;
-        letter->daemon = own.daemon ? strdup(own.daemon->data) : NULL;
+        letter->error = copy(own.error);
+        letter->daemon = copy(own.daemon);
         return 0;
 }
 
@@ -103,7 +130,7 @@ ssize_t redis_dead_list(struct store_queue *head, const char *after,
         int r;
         COMMAND(c, 6, ENTRY_TEXT);
 
-        if (strlen(after) > 48 || strspn(after, "0123456789-") != strlen(after))
+        if (*after && !is_place(after))
                 return -EINVAL;
         snprintf(key, sizeof(key), "%.*sdead", (int)strlen(q->ready) - 5, q->ready);
         snprintf(from, sizeof(from), "%s%s", *after ? "(" : "-", after);
@@ -127,13 +154,10 @@ int redis_dead_retry(struct store_queue *head, const char *place)
 {
         struct redis_queue *q = redis_queue(head);
         PEN_CLEANUP(answer_freep) struct answer *answer = NULL;
-        uint64_t ms, seq;
         int r;
         COMMAND(c, 5, 1);
 
-        if (entry_parse_id(
-                    &(struct reply){ .type = REPLY_STRING, .n = strlen(place), .data = place }, &ms,
-                    &seq) < 0)
+        if (!is_place(place))
                 return -ENOENT;
         r = redis_store_ready(q->store);
         if (r < 0)

@@ -4,21 +4,21 @@ local consumer, how, dedupe = ARGV[1], ARGV[2], ARGV[3]
 local answer, ended = {}, 0
 for i = 4, #ARGV, 2 do
   local entry, id = ARGV[i], ARGV[i + 1]
-  local present = redis.call('HGET', job_key(id), 'entry')
-  local acknowledged = 0
+  local known = redis.call('HMGET', job_key(id), 'entry', 'was')
+  local present, was = known[1], known[2]
+  local gone = 0
   if how == 'done' or is_held_by(entry, consumer) then
-    acknowledged = remove(entry)
-    if acknowledged == 0 and present and present ~= entry then
-      if present == '' then
-        acknowledged = redis.call('ZREM', delayed, id)
-      else
-        acknowledged = remove(present)
-      end
+    gone = remove(entry)
+    -- The id may be that of a later job by now: it is ours only if it once was this entry.
+    if gone == 0 and was and string.find(was .. ' ', ' ' .. entry .. ' ', 1, true) then
+      gone = present == '' and redis.call('ZREM', delayed, id) or remove(present)
+      if gone == 1 then forget(id, how, dedupe) end
+    elseif present == entry then
+      forget(id, how, dedupe)
     end
-    if acknowledged == 1 or present == entry then forget(id, how, dedupe) end
   end
-  ended = ended + acknowledged
-  answer[#answer + 1] = acknowledged
+  ended = ended + gone
+  answer[#answer + 1] = gone
 end
 if ended > 0 then count(how, ended) end
 return answer

@@ -228,7 +228,12 @@ int entry_parse(const struct reply *id, const struct reply *fields, size_t paylo
         e->error[0] = '\0';
         if (entry_parse_id(id, &e->ms, &e->seq) < 0 || fields->type != REPLY_ARRAY)
                 return -EPROTO;
-        r = fields->n == 2 ? 0 : read_version_first(e, fields); /* a payload and nothing else */
+        if (fields->n > 2 * ENTRY_READ_MAX) {
+                snprintf(e->error, sizeof(e->error), "found %zu fields, allowed are %d",
+                         fields->n / 2, ENTRY_READ_MAX);
+                return -EINVAL;
+        }
+        r = read_version_first(e, fields);
         if (r < 0)
                 return r;
         if (e->version > JOB_VERSION)

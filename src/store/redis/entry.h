@@ -5,6 +5,7 @@
 #include <job/job.h>
 #include <store/redis/arguments.h>
 
+#define ENTRY_READ_MAX 1000 /* fields of an entry, whatever they are; as common.lua has it */
 #define ENTRY_FIELDS_MAX (2 * (16 + JOB_META_MAX)) /* names and values of a job as arguments */
 #define ENTRY_NUMBERS_MAX 200                      /* bytes of text that its numbers take */
 

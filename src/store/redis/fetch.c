@@ -67,12 +67,19 @@ static void add_read(const struct redis_queue *q, struct command *c, size_t max,
         command_string(c, ">");
 }
 
-/* What was fetched while we were cancelled goes back; no handler has seen it. */
+/* We are cancelled, and may have got something: that goes back; no handler has seen it. */
 static ssize_t give_back(struct redis_queue *q)
 {
         q->reconcile = true;
         pen_event_set(q->beat_now);
         return -ECANCELED;
+}
+
+static ssize_t admit(struct redis_queue *q, const struct reply *entries, struct job **ret_jobs)
+{
+        ssize_t n = redis_admit(q, entries, ret_jobs);
+
+        return n == -ECANCELED ? give_back(q) : n;
 }
 
 /* One command; 0: there was nothing. */
@@ -97,20 +104,17 @@ static ssize_t read_once(struct redis_queue *q, struct job **ret_jobs, size_t ma
         if (block)
                 q->blocked = false;
         r = redis_receive(call, &answer);
+        if (cancelled || r == -ECANCELED)
+                return give_back(q);
         if (r == -EREMOTEIO)
                 return queue_recover(q, answer, 0);
-        if (r ==
-            -ECONNRESET) /* what it may have brought is found when the connection is there again */
-                return cancelled ? -ECANCELED : 0;
-        if (r < 0)
-                return r;
+        if (r < 0) /* what a broken connection may have brought is found when it is there again */
+                return r == -ECONNRESET ? 0 : r;
         queue_is_well(q);
         if (answer->reply.type != REPLY_ARRAY || answer->reply.n == 0 ||
             answer->reply.items[0].type != REPLY_ARRAY || answer->reply.items[0].n < 2)
-                return cancelled ? -ECANCELED : 0;
-        if (cancelled)
-                return give_back(q);
-        return redis_admit(q, &answer->reply.items[0].items[1], ret_jobs);
+                return 0;
+        return admit(q, &answer->reply.items[0].items[1], ret_jobs);
 }
 
 /* The same, while nobody reconciles. */
@@ -142,56 +146,89 @@ static ssize_t read_when_there_is_something(struct redis_queue *q, struct job **
 
 /* --- what was given back ------------------------------------------------------------------------ */
 
+/* Should the connection break, or we be cancelled, what is claimed is found unknown. */
 static ssize_t claim_released(struct redis_queue *q, struct job **ret_jobs, size_t max)
 {
         PEN_CLEANUP(answer_freep) struct answer *answer = NULL;
         ssize_t n;
         COMMAND(c, 6, ENTRY_TEXT);
 
-        q->look_for_released = false;
         command_script(&c, &q->store->scripts, SCRIPT_CLAIM, q->ready);
         command_string(&c, q->store->consumer);
         command_number(&c, max);
+        q->look_for_released = false;
         q->n_reads++;
-        /* Uninterrupted: what is claimed is ours. Should the connection break it is found unknown. */
-        pen_uncancellable_begin();
         n = redis_command(q->store->redis, c.args, c.n, 0, &answer);
-        if (n == -EREMOTEIO)
+        if (n == -ECANCELED)
+                n = give_back(q);
+        else if (n == -EREMOTEIO)
                 n = queue_recover(q, answer, 0);
         else if (n == 0 && answer->reply.type == REPLY_ARRAY && answer->reply.n > 0)
-                n = redis_admit(q, &answer->reply, ret_jobs);
-        pen_uncancellable_end();
+                n = admit(q, &answer->reply, ret_jobs);
         q->n_reads--;
         pen_event_set(q->reads_changed);
-        if (n != 0)
+        if (!answer || answer->reply.type != REPLY_ARRAY || answer->reply.n > 0)
                 q->look_for_released = true; /* there may be more */
         return n == -ECONNRESET ? 0 : n;
 }
 
 /* --- both --------------------------------------------------------------------------------------- */
 
+static int wait_for_reads(void *arg)
+{
+        struct redis_queue *q = arg;
+
+        pen_event_clear(q->reads_changed);
+        return pen_event_wait(q->reads_changed);
+}
+
+/* A read that begins to block as we unblock it is unblocked again. */
+static int wait_until_nobody_reads(struct redis_queue *q)
+{
+        int r = 0;
+
+        while (q->n_reads > 0 && (r == 0 || r == -ETIME)) {
+                queue_unblock(q);
+                r = pen_within(UNBLOCK_AGAIN, wait_for_reads, q);
+        }
+        return r == -ETIME ? 0 : r;
+}
+
 /* Nothing that we were sent may be lost: after each break of a connection, before anything else. */
 int queue_reconcile(struct redis_queue *q)
 {
         int r = 0;
 
-        while (q->reconciling && r == 0) {
-                pen_event_clear(q->reads_changed);
-                r = pen_event_wait(q->reads_changed);
-        }
+        while (q->reconciling && r == 0)
+                r = wait_for_reads(q);
         if (r < 0 || (!q->reconcile && q->epochs == queue_epochs(q)))
                 return r;
         q->reconciling = true;
-        while (q->n_reads > 0 && r == 0) {
-                queue_unblock(q);
-                pen_event_clear(q->reads_changed);
-                r = pen_event_wait(q->reads_changed);
-        }
+        r = wait_until_nobody_reads(q);
         if (r == 0)
                 r = redis_reconcile(q);
         q->reconciling = false;
         pen_event_set(q->reads_changed);
         return r;
+}
+
+/* So many at once that their payloads fit into our memory, going by the size of those that we have; waits for room. */
+static int bound_by_memory(struct redis_queue *q, size_t *max)
+{
+        size_t most = q->options.max_bytes, size;
+        int r = 0;
+
+        if (most == 0)
+                return 0;
+        while (r == 0 && q->held_bytes >= most) {
+                pen_event_clear(q->dropped);
+                r = pen_event_wait(q->dropped);
+        }
+        if (r < 0 || q->n_held == 0)
+                return r;
+        size = q->held_bytes / q->n_held;
+        *max = MAX(MIN(*max, (most - q->held_bytes) / size), (size_t)1);
+        return 0;
 }
 
 ssize_t redis_fetch(struct store_queue *head, struct job **ret_jobs, size_t max)
@@ -207,6 +244,8 @@ ssize_t redis_fetch(struct store_queue *head, struct job **ret_jobs, size_t max)
                         r = pen_event_wait(q->leased);
                 if (r == 0)
                         r = queue_reconcile(q);
+                if (r == 0)
+                        r = bound_by_memory(q, &max);
                 if (r < 0)
                         return r;
                 if (q->look_for_released)

@@ -13,6 +13,8 @@
 #include <store/redis/queue.h>
 
 #define TAKE_AT_ONCE 64
+#define RECONCILE_AT_ONCE 32
+#define LATE (10 * PEN_SEC) /* after that nothing comes any more from a connection that broke */
 
 /* --- what is known of the others ---------------------------------------------------------------- */
 
@@ -24,12 +26,13 @@ static struct observed *find(struct redis_queue *q, const char *name)
         return NULL;
 }
 
-static struct observed *find_or_add(struct redis_queue *q, const struct reply *name)
+/* NULL: without memory, or with such a name, it cannot be taken over. */
+static struct observed *add(struct redis_queue *q, const struct reply *name)
 {
-        struct observed *o = find(q, name->data);
+        struct observed *o;
 
-        if (o || name->n >= CONSUMER_MAX)
-                return o;
+        if (name->n >= CONSUMER_MAX)
+                return NULL;
         if (q->n_observed == q->observed_room) {
                 size_t room = MAX(2 * q->observed_room, (size_t)8);
 
@@ -49,19 +52,20 @@ static struct observed *find_or_add(struct redis_queue *q, const struct reply *n
 static void observe(struct redis_queue *q, const struct reply *name, const struct reply *lease,
                     pen_usec elapsed)
 {
-        struct observed *o;
         const char *value = lease ? lease->data : "";
+        struct observed *o;
+        bool unmoved;
 
         if (!strcmp(name->data, q->store->consumer) || !strcmp(name->data, "released"))
                 return;
-        o = find_or_add(q, name);
+        o = find(q, name->data);
+        unmoved = o && !strcmp(o->lease, value);
+        if (!o)
+                o = add(q, name);
         if (!o || o->seen)
                 return;
         o->seen = true;
-        if (!strcmp(o->lease, value) && strlen(value) < sizeof(o->lease))
-                o->unmoved += MIN(elapsed, q->store->options.lease / 3);
-        else
-                o->unmoved = 0;
+        o->unmoved = unmoved ? o->unmoved + MIN(elapsed, q->store->options.lease / 3) : 0;
         snprintf(o->lease, sizeof(o->lease), "%s", value);
 }
 
@@ -112,17 +116,18 @@ static ssize_t take_some(struct redis_queue *q, const char *consumer, const char
         return items[0].integer;
 }
 
-ssize_t redis_take_over(struct redis_queue *q, const char *consumer, const char *lease)
+ssize_t redis_take_over(struct redis_queue *q, const char *consumer, const char *lease,
+                        pen_usec until)
 {
-        bool more;
         ssize_t taken = 0, n;
+        bool more;
 
         do {
                 n = take_some(q, consumer, lease, &more);
                 if (n < 0)
                         return n;
                 taken += n;
-        } while (more);
+        } while (more && pen_now() < until);
         if (taken > 0) {
                 q->look_for_released = true;
                 queue_unblock(q);
@@ -130,6 +135,7 @@ ssize_t redis_take_over(struct redis_queue *q, const char *consumer, const char 
         return taken;
 }
 
+/* As far as it can be done before the next beat is due; the rest then. */
 static ssize_t take_over_all_dead(struct redis_queue *q)
 {
         ssize_t taken = 0, n;
@@ -141,7 +147,7 @@ static ssize_t take_over_all_dead(struct redis_queue *q)
 
                 if (o.unmoved < q->store->options.lease && !is_former)
                         continue;
-                n = redis_take_over(q, o.name, o.lease);
+                n = redis_take_over(q, o.name, o.lease, q->next_beat);
                 if (n < 0)
                         return n;
                 if (n > 0)
@@ -157,13 +163,17 @@ static ssize_t take_over_all_dead(struct redis_queue *q)
 
 /* --- the beat ----------------------------------------------------------------------------------- */
 
+/* A lease that begins again was taken over. (A step of more than 1 was a beat whose answer got lost.) */
 static void check_own(struct redis_queue *q, uint64_t count)
 {
-        if (q->own_count > 0 && count != q->own_count + 1)
+        if (count <= q->own_count) {
                 LOG(LOG_WARN, "store.warn", F_STR("queue", q->options.name),
                     F_STR("error",
                           "our lease was taken over: we stood still, or did not reach Redis, for too "
                           "long; what ran meanwhile may run twice"));
+                list_for_each(i, &q->held)
+                        list_entry(i, struct job, entry.held)->entry.doubted = true;
+        }
         q->own_count = count;
 }
 
@@ -183,10 +193,21 @@ static void look_at_others(struct redis_queue *q, const struct reply *leases,
         forget_gone(q);
 }
 
+/* The next look comes when somebody's lease has run out, if that is sooner. */
+static void look_in_time(struct redis_queue *q)
+{
+        pen_usec lease = q->store->options.lease;
+
+        for (size_t i = 0; i < q->n_observed; i++)
+                if (q->observed[i].unmoved < lease)
+                        q->next_beat =
+                                MIN(q->next_beat, pen_now() + lease - q->observed[i].unmoved);
+}
+
 static int beat(struct redis_queue *q)
 {
         PEN_CLEANUP(answer_freep) struct answer *answer = NULL;
-        pen_usec elapsed;
+        pen_usec elapsed, sent = pen_now();
         int r;
         COMMAND(c, 5, ENTRY_TEXT);
 
@@ -203,10 +224,12 @@ static int beat(struct redis_queue *q)
         }
         elapsed = pen_now() - q->last_beat;
         q->last_beat = pen_now();
+        q->renewed = sent;
         check_own(q, (uint64_t)answer->reply.items[0].integer);
         if (answer->reply.items[1].integer >= 0)
                 queue_due_in(q, (pen_usec)answer->reply.items[1].integer * PEN_MSEC);
         look_at_others(q, &answer->reply.items[2], &answer->reply.items[3], elapsed);
+        look_in_time(q);
         pen_event_set(q->leased);
         queue_trim_lightly(q);
         return 0;
@@ -226,6 +249,22 @@ static int wait_until_due(struct redis_queue *q)
         return r == -ETIME ? 0 : r;
 }
 
+static int reconcile(void *q)
+{
+        return queue_reconcile(q);
+}
+
+/* For that a read must end, which may take longer than our lease allows: the next beat goes on with it. */
+static int reconcile_for_a_while(struct redis_queue *q)
+{
+        int r;
+
+        if (pen_now() < q->doubt_until)
+                q->reconcile = true;
+        r = pen_within(q->store->options.lease / 3, reconcile, q);
+        return r == -ETIME ? 0 : r;
+}
+
 ssize_t redis_keep_lease(struct store_queue *head)
 {
         struct redis_queue *q = redis_queue(head);
@@ -237,8 +276,10 @@ ssize_t redis_keep_lease(struct store_queue *head)
                 return r;
         q->next_beat = pen_now() + q->store->options.lease / 3;
         r = beat(q);
-        if (r == 0)
-                r = queue_reconcile(q);
+        if (r < 0)
+                return r;
+        redis_trim(q); /* also what other daemons have left */
+        r = reconcile_for_a_while(q);
         return r < 0 ? r : take_over_all_dead(q);
 }
 
@@ -258,7 +299,7 @@ static bool is_known(const struct redis_queue *q, uint64_t ms, uint64_t seq)
 static int release_unknown(struct redis_queue *q, const struct place *places, size_t n)
 {
         PEN_CLEANUP(answer_freep) struct answer *answer = NULL;
-        struct command c = queue_command(q);
+        COMMAND(c, 5 + 4 * RECONCILE_AT_ONCE, 3 * RECONCILE_AT_ONCE * ENTRY_TEXT);
 
         if (n == 0)
                 return 0;
@@ -280,7 +321,7 @@ static int release_unknown(struct redis_queue *q, const struct place *places, si
 static int reconcile_page(struct redis_queue *q, struct place *from)
 {
         PEN_CLEANUP(answer_freep) struct answer *answer = NULL;
-        struct place unknown[QUEUE_BATCH];
+        struct place unknown[RECONCILE_AT_ONCE];
         size_t n = 0;
         int r;
         COMMAND(c, 7, 3 * ENTRY_TEXT);
@@ -290,7 +331,7 @@ static int reconcile_page(struct redis_queue *q, struct place *from)
         command_string(&c, GROUP);
         command_entry(&c, from->ms, from->seq);
         command_string(&c, "+");
-        command_number(&c, QUEUE_BATCH);
+        command_number(&c, RECONCILE_AT_ONCE);
         command_string(&c, q->store->consumer);
         r = queue_call(q, &c, &answer);
         if (r < 0)
@@ -306,7 +347,7 @@ static int reconcile_page(struct redis_queue *q, struct place *from)
         }
         from->seq++;
         r = release_unknown(q, unknown, n);
-        return r < 0 ? r : answer->reply.n == QUEUE_BATCH;
+        return r < 0 ? r : answer->reply.n == RECONCILE_AT_ONCE;
 }
 
 int redis_reconcile(struct redis_queue *q)
@@ -316,6 +357,8 @@ int redis_reconcile(struct redis_queue *q)
         int r;
 
         q->reconcile = false;
+        if (q->epochs != epochs)
+                q->doubt_until = pen_now() + LATE;
         do
                 r = reconcile_page(q, &from);
         while (r > 0);

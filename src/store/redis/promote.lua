@@ -4,7 +4,7 @@ local ids = redis.call('ZRANGEBYSCORE', delayed, '-inf', now, 'LIMIT', 0, ARGV[1
 for _, id in ipairs(ids) do
   local key = job_key(id)
   local known = redis.call('HGETALL', key)
-  local fields, names, has_id = {}, {}, false
+  local fields, names, has_id, whole = {}, {}, false, false
   for i = 1, #known, 2 do
     if string.sub(known[i], 1, 2) == 'f.' then
       local name = string.sub(known[i], 3)
@@ -13,10 +13,16 @@ for _, id in ipairs(ids) do
       fields[#fields + 1] = name
       fields[#fields + 1] = known[i + 1]
     end
+    whole = whole or known[i] == 'whole'
   end
   redis.call('ZREM', delayed, id)
-  if #known == 0 then
+  if #fields == 0 then
+    redis.call('DEL', key)
     count('lost')
+  elseif whole then
+    -- Of a version that is not ours: as it came, and nothing is known of it.
+    redis.call('XADD', ready, '*', unpack(fields))
+    redis.call('DEL', key)
   else
     if not has_id then
       fields[#fields + 1] = 'id'
@@ -24,7 +30,7 @@ for _, id in ipairs(ids) do
     end
     local entry = redis.call('XADD', ready, '*', unpack(fields))
     redis.call('HSET', key, 'entry', entry)
-    if #names > 0 then redis.call('HDEL', key, unpack(names)) end
+    redis.call('HDEL', key, unpack(names))
   end
 end
 local next = redis.call('ZRANGE', delayed, 0, 0, 'WITHSCORES')

@@ -4,11 +4,13 @@
 -- Fields as in XADD. `capacity` and `dedupe` are what the daemons of this queue are configured to.
 local ready = KEYS[1]
 local base = string.sub(ready, 1, -6)
-local map = {}
-for i = 1, #ARGV, 2 do
-  if not ARGV[i + 1] then return redis.error_reply('ERR penstock: a field without a value') end
-  map[ARGV[i]] = ARGV[i + 1]
+local function table_of(list)
+  local map = {}
+  for i = 1, #list, 2 do map[list[i]] = list[i + 1] end
+  return map
 end
+if #ARGV % 2 == 1 then return redis.error_reply('ERR penstock: a field without a value') end
+local map = table_of(ARGV)
 local id, key, digest = map['id'], nil, nil
 if id then
   key = base .. 'job:' .. id
@@ -20,18 +22,27 @@ if id then
     return { known[2] == digest and 'exists' or 'conflict', id }
   end
 end
-local capacity = tonumber(redis.call('HGET', base .. 'limits', 'capacity') or '0')
-if capacity > 0 then
-  local backlog = redis.call('XLEN', ready) + redis.call('ZCARD', base .. 'delayed')
-  if backlog >= capacity then
-    -- Running jobs are in the stream too, and are no backlog.
-    for _, g in ipairs(redis.call('XINFO', 'GROUPS', ready)) do
-      local info = {}
-      for i = 1, #g, 2 do info[g[i]] = g[i + 1] end
-      if info['name'] == 'penstock' then backlog = backlog - info['pending'] end
+-- What is ready or delayed: the stream also has what runs, and what has ended behind a job that still runs.
+local function backlog()
+  local n, undelivered = redis.call('ZCARD', base .. 'delayed'), redis.call('XLEN', ready)
+  for _, g in ipairs(redis.call('XINFO', 'GROUPS', ready)) do
+    local info = table_of(g)
+    if info['name'] == 'penstock' then
+      local read = info['entries-read']
+      undelivered = info['lag'] or read and table_of(redis.call('XINFO', 'STREAM', ready))['entries-added'] - read
+        or undelivered - info['pending']
+      for _, c in ipairs(redis.call('XINFO', 'CONSUMERS', ready, 'penstock')) do
+        local consumer = table_of(c)
+        if consumer['name'] == 'released' then n = n + consumer['pending'] end
+      end
     end
-    if backlog >= capacity then return { 'full', id or '' } end
   end
+  return n + undelivered
+end
+local capacity = tonumber(redis.call('HGET', base .. 'limits', 'capacity') or '0')
+if capacity > 0 and redis.call('XLEN', ready) + redis.call('ZCARD', base .. 'delayed') >= capacity
+  and backlog() >= capacity then
+  return { 'full', id or '' }
 end
 local entry = redis.call('XADD', ready, '*', unpack(ARGV))
 if id then

@@ -16,6 +16,8 @@
 #define BACKOFF_FIRST (100 * PEN_MSEC)
 #define BACKOFF_LAST (5 * PEN_SEC)
 
+static void publish_options(struct redis_queue *q);
+
 /* --- carrying a command out --------------------------------------------------------------------- */
 
 /* The same trouble is told once. */
@@ -47,11 +49,19 @@ static int create_group(struct redis_queue *q)
         r = redis_command(q->store->redis, c.args, c.n, 0, &answer);
         if (r == -EREMOTEIO && !strncmp(answer->reply.data, "BUSYGROUP", 9))
                 return 0;
-        if (r == 0)
-                LOG(LOG_WARN, "store.warn", F_STR("queue", q->options.name),
+        if (r < 0)
+                return r;
+        if (q->own_count > 0)
+                LOG(LOG_ERROR, "store.warn", F_STR("queue", q->options.name),
                     F_STR("error",
-                          "the stream had no group `penstock`: made, from the start of the "
-                          "stream (a new queue, or Redis was emptied)"));
+                          "the stream or its group had vanished (FLUSHALL, or a Redis that "
+                          "kept nothing?): made again, from the start of the stream"));
+        else
+                LOG(LOG_INFO, "queue.created", F_STR("queue", q->options.name));
+        if (q->store->options.instance) {
+                publish_options(q);
+                queue_publish_name(q);
+        }
         return r;
 }
 
@@ -109,11 +119,16 @@ uint64_t queue_epochs(const struct redis_queue *q)
 void queue_hold(struct redis_queue *q, struct job *job)
 {
         list_append(&q->held, &job_ref(job)->entry.held);
+        q->n_held++;
+        q->held_bytes += job_size(job);
 }
 
-void queue_drop(struct job *job)
+void queue_drop(struct redis_queue *q, struct job *job)
 {
         list_remove(&job->entry.held);
+        q->n_held--;
+        q->held_bytes -= job_size(job);
+        pen_event_set(q->dropped);
         job_unref(job);
 }
 
@@ -311,22 +326,24 @@ static void redis_configure(struct store_queue *head, const struct store_queue_o
                 publish_options(q);
 }
 
-/* Our lease ends, and with it our consumer; as far as Redis is there now. */
+/* Our lease ends, and with it our consumer; as far as Redis is there now. What no handler has seen goes back as if
+ * it had never been fetched. */
 static int retire(void *arg)
 {
         struct redis_queue *q = arg;
         ssize_t r;
 
-        redis_trim_finish(q);
         if (q->own_count == 0) /* we never fetched */
                 return 0;
+        redis_trim(q);
+        redis_trim_finish(q);
         if (q->reconcile || q->epochs != queue_epochs(q)) {
                 int reconciled = redis_reconcile(q);
 
                 if (reconciled < 0)
                         return reconciled;
         }
-        r = redis_take_over(q, q->store->consumer, "*");
+        r = redis_take_over(q, q->store->consumer, "*", PEN_FOREVER);
         return r < 0 ? (int)r : 0;
 }
 
@@ -344,24 +361,25 @@ static void stop_reading(struct redis_queue *q)
 static void drop_held(struct redis_queue *q)
 {
         while (!list_empty(&q->held))
-                queue_drop(list_first(&q->held, struct job, entry.held));
+                queue_drop(q, list_first(&q->held, struct job, entry.held));
 }
 
 static void redis_close(struct store_queue *head)
 {
         struct redis_queue *q = redis_queue(head);
 
-        drop_held(q);
         if (redis_is_up(q->store->redis) && pen_within(PEN_SEC, retire, q) < 0)
                 LOG(LOG_WARN, "store.warn", F_STR("queue", q->options.name),
                     F_STR("error", "our lease stays until others see it stand still"));
         if (q->trim)
                 redis_call_drop(TAKE(q->trim));
+        drop_held(q);
         stop_reading(q);
         list_remove(&q->link);
         redis_free(q->reader);
         pen_lock_free(q->blocker);
         pen_event_free(q->reads_changed);
+        pen_event_free(q->dropped);
         pen_event_free(q->leased);
         pen_event_free(q->beat_now);
         pen_event_free(q->earlier);
@@ -413,6 +431,8 @@ static int create_parts(struct redis_queue *q)
         r = pen_lock_create(&q->blocker);
         if (r == 0)
                 r = pen_event_create(&q->reads_changed);
+        if (r == 0)
+                r = pen_event_create(&q->dropped);
         if (r == 0)
                 r = pen_event_create(&q->leased);
         if (r == 0)

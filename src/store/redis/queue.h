@@ -62,6 +62,8 @@ struct redis_queue {
 
         /* What we hold, by our own account; what Redis says beyond that was fetched unknowingly. */
         struct list held; /* jobs */
+        size_t n_held, held_bytes;
+        struct pen_event *dropped;
 
         struct redis *reader; /* for what blocks */
         struct pen_task *reading;
@@ -77,9 +79,11 @@ struct redis_queue {
         struct place *behind;
         size_t n_behind, behind_room, behind_at_trim;
         struct redis_call *trim;
-        uint64_t uncounted;
+        uint64_t uncounted, counting; /* of what was done: to be told, and on its way */
 
         pen_usec next_beat, last_beat;
+        pen_usec renewed;     /* our lease is not older than that */
+        pen_usec doubt_until; /* what an old connection asked for may be carried out late */
         uint64_t own_count, beat_epoch;
         struct observed *observed;
         size_t n_observed, observed_room;
@@ -134,7 +138,7 @@ uint64_t queue_epochs(const struct redis_queue *q);
 
 /* A job is ours from now on, or no longer: a reference. */
 void queue_hold(struct redis_queue *q, struct job *job);
-void queue_drop(struct job *job);
+void queue_drop(struct redis_queue *q, struct job *job);
 
 /* Arguments that several scripts take: `daemon keep max` of dead letters, and dedupe. */
 void queue_add_letter_options(const struct redis_queue *q, struct command *c);
@@ -151,9 +155,9 @@ PEN_ASYNC ssize_t redis_dead_list(struct store_queue *q, const char *after,
                                   struct dead_letter *ret_letters, size_t max);
 PEN_ASYNC int redis_dead_retry(struct store_queue *q, const char *place);
 
-/* admit.c: makes jobs of entries as the answers to XREADGROUP and claim.lua have them. Appends to
- * `ret_jobs`, answers how many; what is no job (malformed, a duplicate, not due yet) is dealt with. What could
- * not be dealt with because the connection broke is left to reconcile. -ECANCELED: the same. */
+/* admit.c: makes jobs of entries as the answers to XREADGROUP and claim.lua have them. Puts them into
+ * `ret_jobs`, oldest first, answers how many; what is no job (malformed, a duplicate, not due yet) is dealt with. What could
+ * not be dealt with because the connection broke is left to reconcile. -ECANCELED: all are. */
 PEN_ASYNC ssize_t redis_admit(struct redis_queue *q, const struct reply *entries,
                               struct job **ret_jobs);
 
@@ -162,8 +166,12 @@ PEN_ASYNC ssize_t redis_admit(struct redis_queue *q, const struct reply *entries
 PEN_ASYNC int queue_reconcile(struct redis_queue *q);
 PEN_ASYNC int redis_reconcile(struct redis_queue *q);
 
-/* Ends the consumer and its lease, if all it holds can be given back. For the dead, and for us at the end. */
-PEN_ASYNC ssize_t redis_take_over(struct redis_queue *q, const char *consumer, const char *lease);
+/* Ends the consumer and its lease, if all it holds can be given back by then. For the dead, and for us at the end. */
+PEN_ASYNC ssize_t redis_take_over(struct redis_queue *q, const char *consumer, const char *lease,
+                                  pen_usec until);
 
+/* Removes what has ended from the stream. Its answer is looked at by the next trim, or by `finish`, which waits for it
+ * uninterrupted. Best effort: what one did not do the next one does. */
+void redis_trim(struct redis_queue *q);
 void redis_trim_finish(struct redis_queue *q);
 void queue_trim_lightly(struct redis_queue *q);

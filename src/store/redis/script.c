@@ -1,7 +1,7 @@
 #include <store/redis/script.h>
 
 /* Made from the *.lua beside this file: `static const char NAME_lua[]` each. */
-#include "src/store/redis/scripts.inc"
+#include <store/redis/scripts.inc>
 
 static const struct {
         const char *text;

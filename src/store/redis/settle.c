@@ -7,6 +7,8 @@
 #include <errno.h>
 
 #include <base/log.h>
+#include <penstock/loop.h>
+#include <penstock/task.h>
 #include <store/redis/queue.h>
 
 #define BATCH QUEUE_BATCH
@@ -14,6 +16,7 @@
 
 enum kind {
         KIND_NONE, /* it is settled */
+        KIND_DOUBTED, /* as KIND_DONE in the next round: the acknowledgement did not find all of them */
         KIND_PLAIN,
         KIND_DONE,
         KIND_EXPIRED,
@@ -33,11 +36,17 @@ struct round {
         unsigned repetition;
 };
 
-static enum kind kind_of(const struct settlement *s)
+/* While our lease cannot have been taken over, what we hold is nobody else's. */
+static bool is_surely_ours(const struct redis_queue *q, const struct job *job)
+{
+        return !job->entry.doubted && pen_now() - q->renewed < q->store->options.lease;
+}
+
+static enum kind kind_of(const struct redis_queue *q, const struct settlement *s)
 {
         switch (s->verdict.move) {
         case MOVE_DONE:
-                return s->job->tracked ? KIND_DONE : KIND_PLAIN;
+                return s->job->tracked || !is_surely_ours(q, s->job) ? KIND_DONE : KIND_PLAIN;
         case MOVE_RETRY:
                 return KIND_RETRY;
         case MOVE_DEAD:
@@ -52,13 +61,13 @@ static enum kind kind_of(const struct settlement *s)
         return KIND_NONE;
 }
 
-static void is_settled(struct round *round, size_t i, bool stale)
+static void is_settled(struct redis_queue *q, struct round *round, size_t i, bool stale)
 {
         struct settlement *s = &round->settlements[i];
 
         round->kinds[i] = KIND_NONE;
         s->stale = stale && !round->unsure;
-        queue_drop(s->job);
+        queue_drop(q, s->job);
 }
 
 /* --- plain jobs --------------------------------------------------------------------------------- */
@@ -98,7 +107,8 @@ static void remember_behind(struct redis_queue *q, const struct job *job)
         q->behind[q->n_behind++] = (struct place){ job->entry.ms, job->entry.seq };
 }
 
-/* Fewer than we sent: some were taken from us, and have become more than their entries. */
+/* Fewer than we sent: some were taken from us, and have become more than their entries; or they were acknowledged before, and
+ * we never heard of it. done.lua tells, and counts what it finds. */
 static void acknowledged(struct redis_queue *q, struct round *round, size_t n)
 {
         size_t sent = 0;
@@ -109,14 +119,13 @@ static void acknowledged(struct redis_queue *q, struct round *round, size_t n)
                 if (round->kinds[i] != KIND_PLAIN)
                         continue;
                 if (n < sent) {
-                        round->unsure = true;
-                        round->kinds[i] = KIND_DONE;
+                        round->kinds[i] = KIND_DOUBTED;
                         continue;
                 }
                 remember_behind(q, round->settlements[i].job);
-                is_settled(round, i, false);
+                is_settled(q, round, i, false);
         }
-        q->uncounted += n;
+        q->uncounted += n < sent ? 0 : n;
 }
 
 /* --- scripts ------------------------------------------------------------------------------------ */
@@ -132,6 +141,7 @@ static int send_many(struct redis_queue *q, struct round *round, enum kind kind)
         size_t first = round->n;
         enum script script = kind == KIND_RELEASE ? SCRIPT_RELEASE : SCRIPT_DONE;
         struct command c = queue_command(q);
+        int r;
 
         command_script(&c, &q->store->scripts, script, q->ready);
         command_string(&c, q->store->consumer);
@@ -153,9 +163,14 @@ static int send_many(struct redis_queue *q, struct round *round, enum kind kind)
                         command_number(&c, job->crashes);
                 }
         }
-        return first == round->n
-                       ? 0
-                       : redis_send(q->store->redis, c.args, c.n, 0, &round->calls[first]);
+        if (first == round->n)
+                return 0;
+        r = redis_send(q->store->redis, c.args, c.n, 0, &round->calls[first]);
+        if (r == 0 && kind == KIND_RELEASE) { /* who looks from now on finds them */
+                q->look_for_released = true;
+                queue_unblock(q);
+        }
+        return r;
 }
 
 static int send_retry(struct redis_queue *q, struct round *round, size_t i)
@@ -196,8 +211,12 @@ static int send_bury(struct redis_queue *q, struct round *round, size_t i)
 
 static int send_all(struct redis_queue *q, struct round *round)
 {
-        int r = send_acknowledgement(q, round);
+        int r;
 
+        for (size_t i = 0; i < round->n; i++)
+                if (round->kinds[i] == KIND_DOUBTED)
+                        round->kinds[i] = KIND_DONE;
+        r = send_acknowledgement(q, round);
         for (enum kind kind = KIND_DONE; r == 0 && kind <= KIND_RELEASE; kind++)
                 r = send_many(q, round, kind);
         for (size_t i = 0; i < round->n && r == 0; i++) {
@@ -225,19 +244,17 @@ static void apply(struct redis_queue *q, struct round *round, size_t i, const st
                 acknowledged(q, round, (size_t)reply->integer);
                 break;
         case KIND_RETRY:
-                if (!is_stale(reply))
-                        queue_due_in(q, round->settlements[i].verdict.delay);
-                is_settled(round, i, is_stale(reply));
+                /* Also if it is stale: perhaps it was we who did it, and never heard of that. */
+                queue_due_in(q, round->settlements[i].verdict.delay);
+                is_settled(q, round, i, is_stale(reply));
                 break;
         case KIND_BURY:
-                is_settled(round, i, is_stale(reply));
+                is_settled(q, round, i, is_stale(reply));
                 break;
         default:
                 for (; i < round->n && item < reply->n; i++)
                         if (round->kinds[i] == kind)
-                                is_settled(round, i, is_stale(&reply->items[item++]));
-                if (kind == KIND_RELEASE)
-                        q->look_for_released = true;
+                                is_settled(q, round, i, is_stale(&reply->items[item++]));
         }
 }
 
@@ -299,9 +316,19 @@ static void forget_removed(struct redis_queue *q, const struct reply *oldest)
 void redis_trim_finish(struct redis_queue *q)
 {
         PEN_CLEANUP(answer_freep) struct answer *answer = NULL;
+        int r;
 
-        if (q->trim && redis_receive(TAKE(q->trim), &answer) == 0)
+        if (!q->trim)
+                return;
+        pen_uncancellable_begin();
+        r = redis_receive(TAKE(q->trim), &answer);
+        pen_uncancellable_end();
+        if (r == 0)
                 forget_removed(q, &answer->reply);
+        if (r == -EREMOTEIO) { /* as after SCRIPT FLUSH: nothing was done */
+                q->uncounted += q->counting;
+                q->store->scripts_loaded = false;
+        }
 }
 
 static void remove_behind(struct redis_queue *q)
@@ -322,8 +349,7 @@ static void remove_behind(struct redis_queue *q)
         }
 }
 
-/* Its answer is looked at when the next batch is settled. Best effort: the next trim does what this one did not. */
-static void trim(struct redis_queue *q)
+void redis_trim(struct redis_queue *q)
 {
         COMMAND(c, 5, ENTRY_TEXT);
 
@@ -334,10 +360,12 @@ static void trim(struct redis_queue *q)
         command_script(&c, &q->store->scripts, SCRIPT_TRIM, q->ready);
         command_number(&c, q->uncounted);
         q->behind_at_trim = q->n_behind;
-        if (redis_send(q->store->redis, c.args, c.n, 0, &q->trim) < 0)
+        if (redis_send(q->store->redis, c.args, c.n, 0, &q->trim) < 0) {
                 q->trim = NULL;
-        else
-                q->uncounted = 0;
+                return;
+        }
+        q->counting = q->uncounted;
+        q->uncounted = 0;
 }
 
 /* What others acknowledged and could not remove any more, for they were killed. */
@@ -360,7 +388,7 @@ static int settle_batch(struct redis_queue *q, struct settlement *settlements, s
         int r;
 
         for (size_t i = 0; i < n; i++)
-                round.kinds[i] = kind_of(&settlements[i]);
+                round.kinds[i] = kind_of(q, &settlements[i]);
         for (; left(&round) > 0; round.repetition++) {
                 r = redis_store_ready(q->store);
                 if (r < 0)
@@ -373,7 +401,7 @@ static int settle_batch(struct redis_queue *q, struct settlement *settlements, s
                 if (r < 0)
                         return r;
         }
-        trim(q);
+        redis_trim(q);
         return 0;
 }
 
@@ -395,7 +423,7 @@ int redis_start(struct store_queue *head, struct job *job)
         int r;
         COMMAND(c, 8, 2 * ENTRY_TEXT);
 
-        if (job->deliveries++ == 0)
+        if (job->deliveries++ == 0 && is_surely_ours(q, job))
                 return 0;
         command_script(&c, &q->store->scripts, SCRIPT_START, q->ready);
         command_string(&c, q->store->consumer);

@@ -4,6 +4,7 @@
 -- dedupe -> jobs given back (-1: it lives), 1 if it may hold more, the ids of those buried
 local gone, leases = ARGV[1], base .. 'leases'
 if ARGV[2] ~= '*' and ARGV[2] ~= (redis.call('HGET', leases, gone) or '') then return { -1, 0, {} } end
+insist()
 local max_crashes = tonumber(ARGV[4])
 local pending = redis.call('XPENDING', ready, group, '-', '+', ARGV[3], gone)
 local given, buried = 0, {}
