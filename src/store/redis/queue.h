@@ -79,6 +79,7 @@ struct redis_queue {
         struct place *behind;
         size_t n_behind, behind_room, behind_at_trim;
         struct redis_call *trim;
+        bool trimming;                /* one is about to send it */
         uint64_t uncounted, counting; /* of what was done: to be told, and on its way */
 
         pen_usec next_beat, last_beat;

@@ -353,8 +353,11 @@ void redis_trim(struct redis_queue *q)
 {
         COMMAND(c, 5, ENTRY_TEXT);
 
-        while (q->trim)
-                redis_trim_finish(q);
+        if (q->trimming) /* who waits for the answer to the last trim will trim for us, too */
+                return;
+        q->trimming = true;
+        redis_trim_finish(q);
+        q->trimming = false;
         if (q->n_behind > BEHIND_MAX)
                 remove_behind(q);
         command_script(&c, &q->store->scripts, SCRIPT_TRIM, q->ready);
