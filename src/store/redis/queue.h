@@ -172,4 +172,3 @@ PEN_ASYNC ssize_t redis_take_over(struct redis_queue *q, const char *consumer, c
 
 /* Removes what has ended from the stream, and does not wait for it. Best effort: what one did not do the next one does. */
 void redis_trim(struct redis_queue *q);
-void queue_trim_lightly(struct redis_queue *q);

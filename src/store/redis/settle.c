@@ -315,12 +315,13 @@ static void forget_removed(struct redis_queue *q, const struct reply *oldest)
         q->n_behind = kept;
 }
 
+/* Waits for its answer, which comes before that to whatever was sent since. */
 static void learn_of_trim(struct redis_queue *q)
 {
         PEN_CLEANUP(answer_freep) struct answer *answer = NULL;
         int r;
 
-        pen_uncancellable_begin(); /* the answer is there: a cancellation is meant for others */
+        pen_uncancellable_begin(); /* a cancellation is meant for others */
         r = redis_receive(TAKE(q->trim), &answer);
         pen_uncancellable_end();
         if (r == 0)
@@ -353,9 +354,8 @@ void redis_trim(struct redis_queue *q)
 {
         COMMAND(c, 5, ENTRY_TEXT);
 
-        while (q->trim)
-                if (q->trim && !pen_event_is_set(q->trim->done))
-                        return; /* what happened since the last one is left to the next */
+        if (q->trim && !pen_event_is_set(q->trim->done))
+                return; /* what happened since then is left to the next one */
         if (q->trim)
                 learn_of_trim(q);
         if (q->n_behind > BEHIND_MAX)
@@ -369,18 +369,6 @@ void redis_trim(struct redis_queue *q)
         }
         q->counting = q->uncounted;
         q->uncounted = 0;
-}
-
-/* What others acknowledged and could not remove any more, for they were killed. */
-void queue_trim_lightly(struct redis_queue *q)
-{
-        struct redis_call *call;
-        COMMAND(c, 5, ENTRY_TEXT);
-
-        command_script(&c, &q->store->scripts, SCRIPT_TRIM, q->ready);
-        command_number(&c, 0);
-        if (redis_send(q->store->redis, c.args, c.n, 0, &call) == 0)
-                redis_call_drop(call);
 }
 
 /* --- the verb ----------------------------------------------------------------------------------- */
@@ -404,6 +392,8 @@ static int settle_batch(struct redis_queue *q, struct settlement *settlements, s
                 if (r < 0)
                         return r;
         }
+        while (q->trim)
+                learn_of_trim(q);
         redis_trim(q);
         return 0;
 }
