@@ -32,6 +32,7 @@ int fetcher_run(void *arg)
         struct flight *flights[BATCH];
         struct job *jobs[BATCH];
         ssize_t credit, fetched;
+        pen_usec now;
         int r;
 
         for (;;) {
@@ -43,9 +44,10 @@ int fetcher_run(void *arg)
                         inflight_give(f->inflight, flights[i]);
                 if (fetched < 0)
                         return (int)fetched;
+                now = pen_now();
                 for (ssize_t i = 0; i < fetched; i++) {
                         flights[i]->job = jobs[i];
-                        flights[i]->fetched = pen_now();
+                        flights[i]->fetched = now;
                 }
                 r = put_all(f, flights, (size_t)fetched);
                 if (r < 0)

@@ -103,7 +103,9 @@ IN_LOOP(status_counts_what_daemons_and_others_did)
         struct scene s;
 
         scene_open(&s);
-        redis_daemon_open(&d, s.server, &(struct redis_daemon_options){ .lease = PEN_SEC });
+        redis_daemon_open(&d, s.server,
+                          &(struct redis_daemon_options){ .lease = PEN_SEC,
+                                                          .queue = { .dead_keep = PEN_FOREVER } });
         for (int i = 0; i < 4; i++)
                 push(&s, NULL, "x");
         end_one(&d, MOVE_DONE);
@@ -150,7 +152,9 @@ IN_LOOP(join_waits_for_a_daemon_to_end_all)
         struct scene s;
 
         scene_open(&s);
-        redis_daemon_open(&d, s.server, &(struct redis_daemon_options){ .lease = PEN_SEC });
+        redis_daemon_open(&d, s.server,
+                          &(struct redis_daemon_options){ .lease = PEN_SEC,
+                                                          .queue = { .dead_keep = PEN_FOREVER } });
         push(&s, NULL, "x");
         ck_assert_int_eq(pen_spawn(end_soon, &d, &worker), 0);
         ck_assert_int_eq(s.client->class->join(s.client, "q"), 0);
@@ -168,7 +172,9 @@ IN_LOOP(dead_letters_are_listed_and_retried)
         struct scene s;
 
         scene_open(&s);
-        redis_daemon_open(&d, s.server, &(struct redis_daemon_options){ .lease = PEN_SEC });
+        redis_daemon_open(&d, s.server,
+                          &(struct redis_daemon_options){ .lease = PEN_SEC,
+                                                          .queue = { .dead_keep = PEN_FOREVER } });
         push(&s, "a", "x");
         end_one(&d, MOVE_DEAD);
         ck_assert_int_eq(s.client->class->dead_list(s.client, "q", "", letters, 3), 1);

@@ -366,7 +366,8 @@ struct gated {
         struct store_queue head;
         struct store_queue *inner;
         struct pen_event *gate;
-        size_t fetched;
+        size_t fetches, fetched;
+        size_t settling; /* calls that wait at the gate */
 };
 
 static struct gated *gated(const struct store_queue *q)
@@ -383,6 +384,7 @@ static ssize_t gated_fetch(struct store_queue *q, struct job **ret_jobs, size_t 
 {
         ssize_t n = store_fetch(gated(q)->inner, ret_jobs, max);
 
+        gated(q)->fetches += n > 0;
         gated(q)->fetched += n > 0 ? (size_t)n : 0;
         return n;
 }
@@ -394,8 +396,11 @@ static int gated_start(struct store_queue *q, struct job *job)
 
 static int gated_settle(struct store_queue *q, struct settlement *settlements, size_t n)
 {
-        int r = pen_event_wait(gated(q)->gate);
+        int r;
 
+        gated(q)->settling++;
+        r = pen_event_wait(gated(q)->gate);
+        gated(q)->settling--;
         return r < 0 ? r : store_settle(gated(q)->inner, settlements, n);
 }
 
@@ -429,8 +434,8 @@ static void gated_open(struct gated *g)
 {
         static const struct store_class class = {
                 .name = "gated",
-                .fetches = 1,
-                .settles = 1,
+                .fetches = 3,
+                .settles = 2,
                 .push = gated_push,
                 .fetch = gated_fetch,
                 .start = gated_start,
@@ -465,6 +470,43 @@ PROMISE(a_store_that_takes_no_results_hands_out_no_more_than_the_credit)
         join(&f);
         ck_assert_uint_eq(g.fetched, 200);
         ck_assert_uint_eq(f.settled[OUTCOME_DONE], 200);
+        flow_close(&f, GRACE);
+        return 0;
+}
+
+PROMISE(results_go_to_the_store_while_it_is_at_earlier_ones)
+{
+        struct gated g;
+        struct flow f;
+
+        gated_open(&g);
+        flow_open(&f, (struct supervisor_options){ .store = &g.head });
+        for (size_t i = 1; i <= 3; i++) {
+                push(&f, "done");
+                ck_assert_int_eq(pen_sleep(PEN_SEC), 0);
+                ck_assert_uint_eq(g.settling, MIN(i, 2u));
+        }
+        pen_event_set(g.gate);
+        join(&f);
+        ck_assert_uint_eq(f.settled[OUTCOME_DONE], 3);
+        flow_close(&f, GRACE);
+        return 0;
+}
+
+PROMISE(credit_that_comes_back_as_one_is_used_by_one_fetch)
+{
+        struct gated g;
+        struct flow f;
+
+        gated_open(&g);
+        pen_event_set(g.gate);
+        flow_open(&f,
+                  (struct supervisor_options){ .store = &g.head, .concurrency = 3, .maxsize = 5 });
+        for (int i = 0; i < 800; i++)
+                push(&f, "done");
+        join(&f);
+        ck_assert_uint_eq(g.fetched, 800);
+        ck_assert_uint_le(g.fetches, 2 * 800 / (3 + 5));
         flow_close(&f, GRACE);
         return 0;
 }
@@ -624,6 +666,8 @@ int main(void)
                 the_rate_bounds_the_starts, a_payload_over_the_limit_is_refused_with_both_numbers,
                 a_run_at_more_than_a_year_ahead_is_refused,
                 a_store_that_takes_no_results_hands_out_no_more_than_the_credit,
+                results_go_to_the_store_while_it_is_at_earlier_ones,
+                credit_that_comes_back_as_one_is_used_by_one_fetch,
                 a_stop_lets_the_running_finish_and_gives_the_rest_back,
                 a_stop_starts_nothing_that_waits_for_its_rate,
                 a_job_that_waits_for_its_rate_past_its_expires_at_is_not_started,

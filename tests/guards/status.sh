@@ -52,7 +52,7 @@ function check_test(path, name)
 {
         if (name !~ /^[a-z][a-z0-9_]*$/)
                 violation("no name of a test: " name)
-        else if (contents(path) !~ ("(^|\n)[A-Z_]+\\(" name "[,)]"))
+        else if (contents(path) !~ ("(^|\n)([A-Z_]+\\(|static void )" name "[,)(]"))
                 violation(path " has no test " name)
         else if (count(contents(path), name) < 2)
                 violation(path " does not run " name)

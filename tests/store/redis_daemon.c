@@ -1,8 +1,10 @@
 #include "redis_daemon.h"
 
+#include <linux/sockios.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -135,6 +137,17 @@ static void side_receive(int fd)
 
         while (recv(fd, bytes, sizeof(bytes), 0) < 0)
                 ;
+}
+
+long bytes_unread_by_peers(void)
+{
+        long sum = 0;
+        int n;
+
+        for (int fd = 0; fd < 256; fd++)
+                if (ioctl(fd, SIOCOUTQ, &n) == 0)
+                        sum += n;
+        return sum;
 }
 
 int side_connection(const struct redis_server *of)

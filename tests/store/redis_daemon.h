@@ -43,6 +43,8 @@ long asked_number(const struct redis_server *server, const char *format, ...)
 
 /* A connection that the server knows; a command that is sent and not waited for, as to a server that stands still; and the end
  * of both, when it has answered. */
+long bytes_unread_by_peers(
+        void); /* of all our sockets: what we have sent, and nobody has read yet */
 int side_connection(const struct redis_server *server);
 void side_send(int fd, const char *command);
 void side_end(int fd);

@@ -478,7 +478,7 @@ PROMISE(what_ended_behind_a_long_job_takes_no_room)
 
 /* --- besides ------------------------------------------------------------------------------------- */
 
-PROMISE(who_only_pushes_and_looks_is_no_daemon)
+PROMISE(who_only_pushes_and_looks_leaves_no_trace)
 {
         struct redis_store *store;
         struct store_queue *q;
@@ -501,7 +501,7 @@ PROMISE(who_only_pushes_and_looks_is_no_daemon)
         ck_assert_int_eq(redis_store_queues(store, &names), 3);
         ck_assert_str_eq(names[0], "a");
         ck_assert_str_eq(names[1], "b");
-        ck_assert_str_eq(names[2], "q");
+        ck_assert_str_eq(names[2], "q"); /* who pushes makes it known */
         free(names);
         store_close(q);
         cancel_and_unref(running);
@@ -527,5 +527,5 @@ int main(void)
                 after_script_flush_all_goes_on_and_nothing_is_uncounted,
                 with_memory_full_pushes_are_refused_and_jobs_end,
                 what_ended_behind_a_long_job_is_removed, what_ended_behind_a_long_job_takes_no_room,
-                who_only_pushes_and_looks_is_no_daemon);
+                who_only_pushes_and_looks_leaves_no_trace);
 }

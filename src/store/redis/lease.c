@@ -277,7 +277,7 @@ ssize_t redis_keep_lease(struct store_queue *head)
         r = beat(q);
         if (r < 0)
                 return r;
-        redis_trim(q); /* also what other daemons have left */
+        pen_event_set(q->trim_wanted); /* also what other daemons have left */
         r = reconcile_for_a_while(q);
         return r < 0 ? r : take_over_all_dead(q);
 }

@@ -232,11 +232,13 @@ static int redis_count(struct store_queue *head, struct store_counts *ret_counts
         PEN_CLEANUP(answer_freep) struct answer *answer = NULL;
         const struct reply *items;
         int r = redis_store_ready(q->store);
+        uint64_t untold;
         COMMAND(c, 4, 1);
 
         if (r < 0)
                 return r;
         command_script(&c, &q->store->scripts, SCRIPT_COUNT, q->ready);
+        untold = q->uncounted; /* what the trimmer takes from now on reaches Redis behind us */
         r = queue_call(q, &c, &answer);
         if (r < 0)
                 return r;
@@ -250,6 +252,7 @@ static int redis_count(struct store_queue *head, struct store_counts *ret_counts
                 .dead_letters = (uint64_t)items[3].integer,
         };
         read_counters(&items[4], ret_counts);
+        ret_counts->done += untold;
         return 0;
 }
 
@@ -335,7 +338,8 @@ static int retire(void *arg)
 
         if (q->own_count == 0) /* we never fetched */
                 return 0;
-        redis_trim(q);
+        if (redis_trim(q) == -ECANCELED)
+                return -ECANCELED;
         if (q->reconcile || q->epochs != queue_epochs(q)) {
                 int reconciled = redis_reconcile(q);
 
@@ -346,14 +350,14 @@ static int retire(void *arg)
         return r < 0 ? (int)r : 0;
 }
 
-static void stop_reading(struct redis_queue *q)
+static void stop_task(struct pen_task **task)
 {
-        if (!q->reading)
+        if (!*task)
                 return;
-        pen_task_cancel(q->reading);
-        while (!pen_task_done(q->reading)) /* a request to us goes to it, too */
-                (void)!pen_await(q->reading, NULL);
-        pen_task_unrefp(&q->reading);
+        pen_task_cancel(*task);
+        while (!pen_task_done(*task)) /* a request to us goes to it, too */
+                (void)!pen_await(*task, NULL);
+        pen_task_unrefp(task);
 }
 
 /* Jobs that could not be settled: Redis keeps them. */
@@ -367,13 +371,12 @@ static void redis_close(struct store_queue *head)
 {
         struct redis_queue *q = redis_queue(head);
 
+        stop_task(&q->trimmer);
         if (redis_is_up(q->store->redis) && pen_within(PEN_SEC, retire, q) < 0)
                 LOG(LOG_WARN, "store.warn", F_STR("queue", q->options.name),
                     F_STR("error", "our lease stays until others see it stand still"));
-        if (q->trim)
-                redis_call_drop(TAKE(q->trim));
         drop_held(q);
-        stop_reading(q);
+        stop_task(&q->reading);
         list_remove(&q->link);
         redis_free(q->reader);
         pen_lock_free(q->blocker);
@@ -382,6 +385,7 @@ static void redis_close(struct store_queue *head)
         pen_event_free(q->leased);
         pen_event_free(q->beat_now);
         pen_event_free(q->earlier);
+        pen_event_free(q->trim_wanted);
         free(q->behind);
         free(q->observed);
         free(q->ready);
@@ -421,6 +425,8 @@ static void ignore_down(void *data, const char *error)
 
 static int create_parts(struct redis_queue *q)
 {
+        struct pen_event **events[] = { &q->reads_changed, &q->dropped, &q->leased,
+                                        &q->beat_now,      &q->earlier, &q->trim_wanted };
         int r;
 
         q->options.name = strdup(q->options.name);
@@ -428,16 +434,8 @@ static int create_parts(struct redis_queue *q)
             asprintf(&q->ready, "%s:{%s}:ready", q->store->options.prefix, q->options.name) < 0)
                 return -ENOMEM;
         r = pen_lock_create(&q->blocker);
-        if (r == 0)
-                r = pen_event_create(&q->reads_changed);
-        if (r == 0)
-                r = pen_event_create(&q->dropped);
-        if (r == 0)
-                r = pen_event_create(&q->leased);
-        if (r == 0)
-                r = pen_event_create(&q->beat_now);
-        if (r == 0)
-                r = pen_event_create(&q->earlier);
+        for (size_t i = 0; i < ARRAY_SIZE(events) && r == 0; i++)
+                r = pen_event_create(events[i]);
         if (r == 0)
                 r = redis_create(
                         &(struct redis_options){
@@ -449,6 +447,11 @@ static int create_parts(struct redis_queue *q)
                         },
                         &q->reader);
         return r;
+}
+
+static int spawn(const char *name, int (*fn)(void *arg), void *arg, struct pen_task **ret_task)
+{
+        return pen_spawn_with(&(struct pen_spawn_options){ .name = name }, fn, arg, ret_task);
 }
 
 int redis_queue_open(struct redis_store *store, const struct store_queue_options *options,
@@ -468,8 +471,9 @@ int redis_queue_open(struct redis_store *store, const struct store_queue_options
         list_init(&q->link);
         r = create_parts(q);
         if (r == 0 && store->options.instance)
-                r = pen_spawn_with(&(struct pen_spawn_options){ .name = "redis-reader" }, redis_run,
-                                   q->reader, &q->reading);
+                r = spawn("redis-reader", redis_run, q->reader, &q->reading);
+        if (r == 0 && store->options.instance)
+                r = spawn("redis-trimmer", redis_trimmer_run, q, &q->trimmer);
         if (r < 0) {
                 redis_close(&q->head);
                 return r;

@@ -77,9 +77,10 @@ struct redis_queue {
 
         /* Acknowledged, and behind a job that still runs: not yet removed from the stream. */
         struct place *behind;
-        size_t n_behind, behind_room, behind_at_trim;
-        struct redis_call *trim;
-        uint64_t uncounted, counting; /* of what was done: to be told, and on its way */
+        size_t n_behind, behind_room;
+        uint64_t uncounted; /* of what was done */
+        struct pen_event *trim_wanted;
+        struct pen_task *trimmer;
 
         pen_usec next_beat, last_beat;
         pen_usec renewed;     /* our lease is not older than that */
@@ -170,5 +171,7 @@ PEN_ASYNC int redis_reconcile(struct redis_queue *q);
 PEN_ASYNC ssize_t redis_take_over(struct redis_queue *q, const char *consumer, const char *lease,
                                   pen_usec until);
 
-/* Removes what has ended from the stream, and does not wait for it. Best effort: what one did not do the next one does. */
-void redis_trim(struct redis_queue *q);
+/* Removes what has ended from the stream, and counts it. Best effort: what one does not do the next one does, and only a
+ * cancellation is an error. The trimmer, a task for each queue, does it for all who settle meanwhile. */
+PEN_ASYNC int redis_trim(struct redis_queue *q);
+PEN_ASYNC int redis_trimmer_run(void *arg);

@@ -10,7 +10,6 @@
 #include <penstock/loop.h>
 #include <penstock/sync.h>
 #include <penstock/task.h>
-#include <store/redis/calls.h>
 #include <store/redis/queue.h>
 
 #define BATCH QUEUE_BATCH
@@ -297,8 +296,8 @@ static size_t left(const struct round *round)
 
 /* --- trimming ----------------------------------------------------------------------------------- */
 
-/* What stands before the oldest entry that stays has been removed. */
-static void forget_removed(struct redis_queue *q, const struct reply *oldest)
+/* What stands before the oldest entry that stays has been removed; of those remembered `n` were acknowledged by then. */
+static void forget_removed(struct redis_queue *q, const struct reply *oldest, size_t n)
 {
         struct place stays = { UINT64_MAX, UINT64_MAX };
         size_t kept = 0;
@@ -308,28 +307,10 @@ static void forget_removed(struct redis_queue *q, const struct reply *oldest)
         for (size_t i = 0; i < q->n_behind; i++) {
                 struct place p = q->behind[i];
 
-                if (i >= q->behind_at_trim || p.ms > stays.ms ||
-                    (p.ms == stays.ms && p.seq > stays.seq))
+                if (i >= n || p.ms > stays.ms || (p.ms == stays.ms && p.seq > stays.seq))
                         q->behind[kept++] = p;
         }
         q->n_behind = kept;
-}
-
-/* Waits for its answer, which comes before that to whatever was sent since. */
-static void learn_of_trim(struct redis_queue *q)
-{
-        PEN_CLEANUP(answer_freep) struct answer *answer = NULL;
-        int r;
-
-        pen_uncancellable_begin(); /* a cancellation is meant for others */
-        r = redis_receive(TAKE(q->trim), &answer);
-        pen_uncancellable_end();
-        if (r == 0)
-                forget_removed(q, &answer->reply);
-        if (r == -EREMOTEIO) { /* as after SCRIPT FLUSH: nothing was done */
-                q->uncounted += q->counting;
-                q->store->scripts_loaded = false;
-        }
 }
 
 static void remove_behind(struct redis_queue *q)
@@ -350,25 +331,44 @@ static void remove_behind(struct redis_queue *q)
         }
 }
 
-void redis_trim(struct redis_queue *q)
+int redis_trim(struct redis_queue *q)
 {
+        PEN_CLEANUP(answer_freep) struct answer *answer = NULL;
+        size_t behind = q->n_behind;
+        uint64_t counted = q->uncounted;
+        struct redis_call *call;
+        int r;
         COMMAND(c, 5, ENTRY_TEXT);
 
-        if (q->trim && !pen_event_is_set(q->trim->done))
-                return; /* what happened since then is left to the next one */
-        if (q->trim)
-                learn_of_trim(q);
+        command_script(&c, &q->store->scripts, SCRIPT_TRIM, q->ready);
+        command_number(&c, counted);
+        if (redis_send(q->store->redis, c.args, c.n, 0, &call) < 0)
+                return 0;
+        q->uncounted = 0;
+        r = redis_receive(call, &answer);
+        if (r == 0)
+                forget_removed(q, &answer->reply, behind);
+        if (r == -EREMOTEIO) { /* as after SCRIPT FLUSH: nothing was done */
+                q->uncounted += counted;
+                q->store->scripts_loaded = false;
+        }
         if (q->n_behind > BEHIND_MAX)
                 remove_behind(q);
-        command_script(&c, &q->store->scripts, SCRIPT_TRIM, q->ready);
-        command_number(&c, q->uncounted);
-        q->behind_at_trim = q->n_behind;
-        if (redis_send(q->store->redis, c.args, c.n, 0, &q->trim) < 0) {
-                q->trim = NULL;
-                return;
-        }
-        q->counting = q->uncounted;
-        q->uncounted = 0;
+        return r == -ECANCELED ? r : 0;
+}
+
+int redis_trimmer_run(void *arg)
+{
+        struct redis_queue *q = arg;
+        int r;
+
+        do {
+                r = pen_event_wait(q->trim_wanted);
+                pen_event_clear(q->trim_wanted);
+                if (r == 0)
+                        r = redis_trim(q);
+        } while (r == 0);
+        return r;
 }
 
 /* --- the verb ----------------------------------------------------------------------------------- */
@@ -392,9 +392,7 @@ static int settle_batch(struct redis_queue *q, struct settlement *settlements, s
                 if (r < 0)
                         return r;
         }
-        while (q->trim)
-                learn_of_trim(q);
-        redis_trim(q);
+        pen_event_set(q->trim_wanted);
         return 0;
 }
 
