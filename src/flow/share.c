@@ -42,8 +42,7 @@ static struct share_member *next_to_serve(const struct share *share)
         list_for_each(i, &share->members) {
                 struct share_member *member = list_entry(i, struct share_member, link);
 
-                if (member->waiting > pen_semaphore_value(member->served) &&
-                    (!best || goes_before(member, best)))
+                if (member->waiting > member->granted && (!best || goes_before(member, best)))
                         best = member;
         }
         return best;
@@ -62,6 +61,7 @@ static void serve(struct share *share)
 
         while (share->free > 0 && (next = next_to_serve(share))) {
                 share->free--;
+                next->granted++;
                 charge(next);
                 (void)pen_semaphore_release(next->served); /* has no bound */
         }
@@ -79,9 +79,12 @@ int share_enter(struct share_member *member)
         serve(share);
         r = pen_semaphore_acquire(member->served);
         member->waiting--;
-        /* Served and cancelled at once: what nobody of this queue waits for goes to the others. */
-        if (r < 0 && pen_semaphore_value(member->served) > member->waiting) {
+        if (r == 0) {
+                member->granted--;
+        } else if (member->granted > member->waiting) {
+                /* Served and cancelled at once: what nobody of this queue waits for goes to the others. */
                 (void)pen_semaphore_acquire_nowait(member->served);
+                member->granted--;
                 share_leave(member);
         }
         return r;

@@ -16,10 +16,10 @@ struct share {
 struct share_member {
         struct list link;
         struct share *share;
-        unsigned weight; /* not 0 */
-        int priority;    /* a higher one goes strictly first */
-        double pass;     /* grows by 1 / weight with each start */
-        size_t waiting;
+        unsigned weight;         /* not 0 */
+        int priority;            /* a higher one goes strictly first */
+        double pass;             /* grows by 1 / weight with each start */
+        size_t waiting, granted; /* of whom so many have their slot, and had no turn yet */
         struct pen_semaphore *served;
 };
 

@@ -143,6 +143,38 @@ PROMISE(a_push_whose_answer_got_lost_is_repeated_if_it_has_an_id)
         return 0;
 }
 
+/* Of one that is not answered nobody knows, and nobody guesses. */
+PROMISE(a_push_without_an_id_is_never_stored_twice)
+{
+        size_t stored = 0, unknown = 0;
+        long n;
+
+        for (int moment = 0; moment < 40; moment++) {
+                struct redis_daemon d = open_as("d", NULL, PEN_SEC);
+                struct pushing p = { .q = d.queue };
+                struct pen_task *pusher;
+                int r;
+
+                ck_assert_int_eq(
+                        job_create(&(struct job_fields){ .payload = text("y") }, &p.push.job), 0);
+                pusher = spawn(push_it, &p);
+                for (int i = 0; i < moment; i++)
+                        ck_assert_int_eq(pen_yield(), 0);
+                asked(server, "CLIENT KILL TYPE normal");
+                r = await_and_unref(pusher);
+                ck_assert(r == 0 || r == -ECONNRESET);
+                ck_assert_int_eq(p.push.result, r == 0 ? PUSH_STORED : PUSH_PENDING);
+                stored += r == 0;
+                unknown += r < 0;
+                job_unref(p.push.job);
+                redis_daemon_close(&d);
+        }
+        n = asked_number(server, "XLEN penstock:{q}:ready");
+        ck_assert_int_ge(n, (long)stored);
+        ck_assert_int_le(n, (long)(stored + unknown));
+        return 0;
+}
+
 static int fetch_and_finish(void *q)
 {
         run_and_finish(q, "x");
@@ -276,6 +308,13 @@ PROMISE(after_a_break_all_that_is_unknown_is_given_back_in_order)
 {
         struct redis_daemon d = open_as("d", NULL, PEN_MINUTE);
 
+        for (int i = 0; i < 2; i++) { /* both connections are there, and all is reconciled */
+                struct pen_task *fetcher = spawn(fetch_and_finish, d.queue);
+
+                expect_waiting(fetcher);
+                push(d.queue, "x");
+                ck_assert_int_eq(await_and_unref(fetcher), 0);
+        }
         push_numbers(100);
         steal(&d);
         asked(server, "CLIENT KILL TYPE normal");
@@ -654,6 +693,7 @@ int main(void)
                 return 77;
         return RUN_SUITE("redis faults", a_settle_whose_answer_got_lost_happened_once,
                          a_push_whose_answer_got_lost_is_repeated_if_it_has_an_id,
+                         a_push_without_an_id_is_never_stored_twice,
                          what_was_fetched_by_an_answer_that_got_lost_is_given_back,
                          a_start_whose_answer_got_lost_is_a_start,
                          a_promotion_whose_answer_got_lost_happened_once,

@@ -309,6 +309,7 @@ static bool is_known(const struct redis_queue *q, uint64_t ms, uint64_t seq)
 static int release_unknown(struct redis_queue *q, const struct place *places, size_t n)
 {
         PEN_CLEANUP(answer_freep) struct answer *answer = NULL;
+        int r;
         COMMAND(c, 5 + 4 * RECONCILE_AT_ONCE, 3 * RECONCILE_AT_ONCE * ENTRY_TEXT);
 
         if (n == 0)
@@ -323,8 +324,10 @@ static int release_unknown(struct redis_queue *q, const struct place *places, si
         }
         LOG(LOG_WARN, "store.warn", F_STR("queue", q->options.name), F_UINT("jobs", n),
             F_STR("error", "fetched, but the answer was lost: given back"));
-        q->look_for_released = true;
-        return queue_call(q, &c, &answer);
+        r = queue_call(q, &c, &answer);
+        q->look_for_released = true; /* and not before: who looked would have found none */
+        queue_unblock(q);
+        return r;
 }
 
 /* A page of our own pending list. 1: there may be more after *from. */

@@ -25,6 +25,7 @@ end
 -- What is ready or delayed: the stream also has what runs, and what has ended behind a job that still runs.
 local function backlog()
   local n, undelivered = redis.call('ZCARD', base .. 'delayed'), redis.call('XLEN', ready)
+  if undelivered == 0 then return n end
   for _, g in ipairs(redis.call('XINFO', 'GROUPS', ready)) do
     local info = table_of(g)
     if info['name'] == 'penstock' then
