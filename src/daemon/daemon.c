@@ -135,9 +135,6 @@ static int create_parts(struct daemon *d)
         if (r == 0)
                 r = pen_lock_create(&d->alone);
         if (r == 0)
-                r = pen_http_client_create(&(struct pen_http_options)PEN_HTTP_OPTIONS_DEFAULT,
-                                           &d->client);
-        if (r == 0)
                 r = pen_group_create(&d->logging);
         if (r == 0)
                 r = pen_group_create(&d->storing);
@@ -157,7 +154,7 @@ static int start_queues(struct daemon *d)
 
         share_init(&d->share, d->config->concurrency);
         d->parts = (struct service_parts){ &d->share, d->alone, d->redis, d->working };
-        r = handlers_create(d->config, d->client, &d->handlers, error, sizeof(error));
+        r = handlers_create(d->config, &d->client, &d->handlers, error, sizeof(error));
         if (r < 0)
                 return fail(r, "handlers", error);
         r = daemon_use(d, d->config, d->handlers);

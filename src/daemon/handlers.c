@@ -7,6 +7,7 @@
 #include <handler/exec.h>
 #include <handler/http.h>
 #include <handler/noop.h>
+#include <penstock/http.h>
 
 struct handlers {
         unsigned refs;
@@ -32,11 +33,18 @@ static int create_exec(const struct config *config, const struct config_exec *c,
 }
 
 static int create_http(const struct config *config, const struct config_http_handler *c,
-                       struct pen_http_client *client, struct handler **ret_handler)
+                       struct pen_http_client **client, struct handler **ret_handler)
 {
+        int r = 0;
+
+        if (!*client)
+                r = pen_http_client_create(&(struct pen_http_options)PEN_HTTP_OPTIONS_DEFAULT,
+                                           client);
+        if (r < 0)
+                return r;
         return http_handler_create(
                 &(struct http_options){
-                        .client = client,
+                        .client = *client,
                         .url = c->url,
                         .method = c->method,
                         .headers = c->headers,
@@ -52,7 +60,7 @@ static int create_http(const struct config *config, const struct config_http_han
 }
 
 static int create_one(const struct config *config, const struct config_handler *c,
-                      struct pen_http_client *client, struct handler **ret_handler)
+                      struct pen_http_client **client, struct handler **ret_handler)
 {
         switch (c->kind) {
         case HANDLER_EXEC:
@@ -67,7 +75,7 @@ static int create_one(const struct config *config, const struct config_handler *
         return -EINVAL;
 }
 
-int handlers_create(struct config *config, struct pen_http_client *client,
+int handlers_create(struct config *config, struct pen_http_client **client,
                     struct handlers **ret_handlers, char *error, size_t room)
 {
         struct handlers *h = calloc(1, sizeof(*h) + config->n_handlers * sizeof(h->handlers[0]));

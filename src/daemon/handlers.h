@@ -7,8 +7,8 @@
 struct pen_http_client;
 struct handlers;
 
-/* Keeps a reference to the configuration. Less than 0: `error` (of `room` bytes) says which one, and why. */
-int handlers_create(struct config *config, struct pen_http_client *client,
+/* Keeps a reference to the configuration. *client is made when the first handler needs one, and outlives all handlers. Less than 0: `error` (of `room` bytes) says which one, and why. */
+int handlers_create(struct config *config, struct pen_http_client **client,
                     struct handlers **ret_handlers, char *error, size_t room);
 
 struct handlers *handlers_ref(struct handlers *handlers);

@@ -22,7 +22,7 @@ struct daemon {
         struct redis_store *redis; /* NULL: the store is our memory */
         struct share share;
         struct pen_lock *alone;
-        struct pen_http_client *client;
+        struct pen_http_client *client; /* NULL: no handler has needed it */
         struct handlers *handlers;
         struct service_parts parts;
         struct list services;

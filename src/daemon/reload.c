@@ -78,7 +78,7 @@ static int try_new(struct daemon *d, struct config **ret_config, struct handlers
                     F_STR("note", "nothing was changed"));
                 return r;
         }
-        r = handlers_create(*ret_config, d->client, ret_handlers, error, sizeof(error));
+        r = handlers_create(*ret_config, &d->client, ret_handlers, error, sizeof(error));
         if (r < 0)
                 LOG(LOG_ERROR, "daemon.reload", F_STR("path", d->config_path),
                     F_STR("error", error), F_STR("note", "nothing was changed"));

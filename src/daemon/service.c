@@ -11,6 +11,7 @@
 #include <store/redis/store.h>
 
 #define SETTLE_GRACE (10 * PEN_SEC)
+#define RESTART_PAUSE PEN_SEC
 #define REMEMBERED_MAX 1000000 /* ids of jobs that have ended, in the memory store */
 
 /* One generation of rooms, kept by a task. */
@@ -38,6 +39,10 @@ static void rooms_free(struct rooms *rooms)
         if (!rooms)
                 return;
         list_remove(&rooms->link);
+        if (rooms->supervisor &&
+            rooms->service->intake.route == supervisor_route(rooms->supervisor))
+                rooms->service->intake.route =
+                        NULL; /* until there are others, any type is taken in */
         supervisor_free(rooms->supervisor);
         handlers_unref(rooms->handlers);
         config_unref(rooms->config);
@@ -109,33 +114,49 @@ static int follow_changes(struct rooms *rooms)
         return r;
 }
 
+static int run_rooms(struct rooms *rooms)
+{
+        int r = supervisor_start(rooms->supervisor), stopped;
+
+        if (r < 0)
+                return r;
+        r = follow_changes(rooms);
+        stopped = supervisor_stop(rooms->supervisor, rooms->stopping ? rooms->grace : 0);
+        if (stopped == -ETIME)
+                LOG(LOG_ERROR, "store.warn", F_STR("queue", rooms->service->name),
+                    F_STR("error", "the store did not take the last results in time: what is "
+                                   "not settled runs again"));
+        return stopped < 0 && stopped != -ETIME ? stopped : r;
+}
+
+/* Rooms end by themselves only for want of memory, or by an error of ours: their queue must not stand still for that. */
+static void replace_broken(struct rooms *rooms, int r)
+{
+        struct service *s = rooms->service;
+
+        LOG(LOG_ERROR, "queue.failed", F_STR("queue", s->name), F_STR("error", strerror(-r)),
+            F_STR("note", "starting its rooms again"));
+        while (pen_sleep(RESTART_PAUSE) == 0 && !rooms->stopping && rooms == current(s))
+                if (service_use(s, rooms->config, rooms->handlers, rooms->quiet) == 0)
+                        return;
+}
+
 static int keep_rooms(void *arg)
 {
         struct rooms *rooms = arg;
-        int r = supervisor_start(rooms->supervisor);
+        int r = run_rooms(rooms);
 
-        if (r == 0) {
-                r = follow_changes(rooms);
-                if (r == -ECANCELED)
-                        r = 0;
-                if (supervisor_stop(rooms->supervisor, rooms->stopping ? rooms->grace : 0) ==
-                    -ETIME)
-                        LOG(LOG_ERROR, "store.warn", F_STR("queue", rooms->service->name),
-                            F_STR("error",
-                                  "the store did not take the last results in time: what is "
-                                  "not settled runs again"));
-        }
-        if (r < 0)
-                LOG(LOG_ERROR, "queue.failed", F_STR("queue", rooms->service->name),
-                    F_STR("error", strerror(-r)));
+        if (!rooms->stopping && pen_cancelling() == 0)
+                replace_broken(rooms, r);
         rooms_free(rooms);
         return 0;
 }
 
 static void rooms_stop(struct rooms *rooms, pen_usec grace)
 {
+        rooms->grace = rooms->stopping ? MIN(rooms->grace, grace) : grace;
         rooms->stopping = true;
-        rooms->grace = grace;
+        supervisor_hurry(rooms->supervisor, rooms->grace);
         pen_event_set(rooms->changed);
 }
 

@@ -10,7 +10,7 @@
 
 static bool is_too_late(const struct job *job)
 {
-        return job->fields.expires_at > 0 && job->attempts == 0 &&
+        return job->fields.expires_at > 0 && job->attempts == 0 && job->deliveries == 0 &&
                clock_wall_ms() >= job->fields.expires_at;
 }
 

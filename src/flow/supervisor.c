@@ -8,6 +8,7 @@
 #include <flow/leases.h>
 #include <flow/scheduler.h>
 #include <penstock/group.h>
+#include <penstock/loop.h>
 #include <penstock/task.h>
 #include <penstock/timeout.h>
 
@@ -20,6 +21,9 @@ struct supervisor {
         struct share_member slots, share;
         struct fetcher fetcher;
         struct consumer consumer, suspect_consumer;
+
+        struct pen_timeout grace; /* of supervisor_stop, while it waits, */
+        pen_usec grace_ends;      /* until then; 0: it does not */
 
         /* They end in this order. */
         struct pen_group *feeding, *consuming, *settling, *holding;
@@ -232,9 +236,30 @@ static int end_group(struct pen_group *group)
         return join_uncancellably(group);
 }
 
-static int join_queue(void *queue)
+static pen_usec time_after(pen_usec usec)
 {
-        return pen_queue_join(queue);
+        return usec > PEN_FOREVER - pen_now() ? PEN_FOREVER : pen_now() + usec;
+}
+
+/* -ETIME, -ECANCELED: what runs has had its time. */
+static int wait_for_what_runs(struct supervisor *s, pen_usec grace)
+{
+        int r;
+
+        s->grace_ends = time_after(grace);
+        pen_timeout_begin(&s->grace, grace);
+        r = pen_queue_join(s->queue);
+        r = pen_timeout_end(&s->grace, r);
+        s->grace_ends = 0;
+        return r;
+}
+
+void supervisor_hurry(struct supervisor *s, pen_usec grace)
+{
+        if (s->grace_ends == 0 || time_after(grace) >= s->grace_ends)
+                return;
+        s->grace_ends = time_after(grace);
+        (void)!pen_timeout_reschedule(&s->grace, grace); /* it may just have expired */
 }
 
 void supervisor_quiet(struct supervisor *s)
@@ -244,21 +269,21 @@ void supervisor_quiet(struct supervisor *s)
 
 int supervisor_stop(struct supervisor *s, pen_usec grace)
 {
-        int fed, consumed, settled;
+        int fed, consumed, settled, held;
 
         fed = s->feeding ? end_group(s->feeding) : 0;
         limits_close(&s->limits);
         release_buffered(s, s->queue);
         if (s->suspects)
                 release_buffered(s, s->suspects);
-        if (pen_within(grace, join_queue, s->queue) < 0)
+        if (wait_for_what_runs(s, grace) < 0)
                 pen_group_cancel(s->consuming);
 
         /* From here on nothing waits for anybody else's work. */
         consumed = join_uncancellably(s->consuming);
         settler_finish(s->settler, s->options.settle_grace ? s->options.settle_grace : PEN_FOREVER);
         settled = join_uncancellably(s->settling);
-        (void)end_group(s->holding);
+        held = end_group(s->holding);
         free_groups(s);
-        return settled < 0 ? settled : consumed < 0 ? consumed : fed;
+        return settled < 0 ? settled : consumed < 0 ? consumed : fed < 0 ? fed : held;
 }

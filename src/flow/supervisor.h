@@ -43,6 +43,9 @@ PEN_ASYNC int supervisor_start(struct supervisor *s);
 void supervisor_quiet(struct supervisor *s);
 int supervisor_resume(struct supervisor *s);
 
+/* While it is being stopped: at most so long a grace from now on, if that is less than what is left of it. */
+void supervisor_hurry(struct supervisor *s, pen_usec grace);
+
 /* Stops fetching, gives back what is buffered, lets what runs finish for `grace`, takes the rest
  * back (released), settles all. To be called once after a start, also by a task that was cancelled: a
  * further cancellation ends the grace at once, and stays pending.

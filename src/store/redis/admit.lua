@@ -6,6 +6,7 @@ local own, strip = id ~= '', ARGV[4] == 'strip'
 insist()
 if not own then id = entry end
 if not strip then due = now_ms() + due end
+probe()
 local list, map = read_entry(entry)
 if not list then
   redis.call('XACK', ready, group, entry)

@@ -2,6 +2,7 @@
 -- ARGV: consumer, entry, id, error, outcome, attempts, deliveries, daemon, keep, max, dedupe -> 1, or 0 if it is stale
 local consumer, entry, id = ARGV[1], ARGV[2], ARGV[3]
 if not is_held_by(entry, consumer) then return 0 end
+probe()
 local list = read_entry(entry)
 remove(entry)
 if list then

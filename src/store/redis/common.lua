@@ -11,6 +11,13 @@ local function insist()
   redis.call('HDEL', counters, '')
 end
 
+-- Redis takes nothing back of a script that fails half-way: a key of another type shows before the first write.
+local function probe()
+  redis.call('XLEN', dead)
+  redis.call('ZCARD', delayed)
+  redis.call('HLEN', counters)
+end
+
 local function job_key(id)
   return base .. 'job:' .. id
 end

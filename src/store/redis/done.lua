@@ -1,6 +1,7 @@
 -- Jobs have ended without a dead letter. Of a stale owner only `done` is accepted, and ends the job wherever it is.
 -- ARGV: consumer, 'done' | 'expired' | 'cancelled', dedupe, then entry, id … -> a list: 1 ended, 0 stale
 local consumer, how, dedupe = ARGV[1], ARGV[2], ARGV[3]
+probe()
 local answer, ended = {}, 0
 for i = 4, #ARGV, 2 do
   local entry, id = ARGV[i], ARGV[i + 1]

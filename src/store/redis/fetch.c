@@ -124,9 +124,8 @@ static ssize_t read_entries(struct redis_queue *q, struct job **ret_jobs, size_t
 
         if (n < 0)
                 return n;
-        if (q->epochs !=
-            queue_epochs(q)) /* it is another connection: what it brought is not known yet */
-                return 0;
+        if (q->reconciling || q->reconcile || q->epochs != queue_epochs(q))
+                return 0; /* that goes first, and we have waited since we looked */
         q->n_reads++;
         n = read_once(q, ret_jobs, max, block);
         q->n_reads--;

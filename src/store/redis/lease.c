@@ -177,6 +177,15 @@ static void check_own(struct redis_queue *q, uint64_t count)
         q->own_count = count;
 }
 
+/* More than we know of, twice in a row, is no answer on its way: what a connection that broke had sent may reach Redis long
+ * after it. */
+static void compare_held(struct redis_queue *q, size_t pending)
+{
+        if (pending > q->n_held && q->more_pending)
+                q->reconcile = true;
+        q->more_pending = pending > q->n_held;
+}
+
 static void look_at_others(struct redis_queue *q, const struct reply *leases,
                            const struct reply *consumers, pen_usec elapsed)
 {
@@ -188,6 +197,8 @@ static void look_at_others(struct redis_queue *q, const struct reply *leases,
                         q->look_for_released = true;
                         queue_unblock(q);
                 }
+                if (!strcmp(consumers->items[i].data, q->store->consumer))
+                        compare_held(q, (size_t)consumers->items[i + 1].integer);
                 observe(q, &consumers->items[i], NULL, elapsed);
         }
         forget_gone(q);

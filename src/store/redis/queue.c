@@ -416,11 +416,13 @@ static void ignore_up(void *data)
         (void)data;
 }
 
-/* The shared connection tells of the outage. */
-static void ignore_down(void *data, const char *error)
+/* The shared connection tells of an outage; but this one may be refused alone. */
+static void on_reader_down(void *data, const char *error)
 {
-        (void)data;
-        (void)error;
+        struct redis_queue *q = data;
+
+        if (redis_is_up(q->store->redis))
+                tell_trouble(q, error);
 }
 
 static int create_parts(struct redis_queue *q)
@@ -443,7 +445,8 @@ static int create_parts(struct redis_queue *q)
                                 .reply_timeout = REPLY_TIMEOUT,
                                 .reply_max = REPLY_MAX,
                                 .up = ignore_up,
-                                .down = ignore_down,
+                                .down = on_reader_down,
+                                .data = q,
                         },
                         &q->reader);
         return r;

@@ -72,7 +72,8 @@ struct redis_queue {
         bool look_for_released;
         size_t n_reads;
         bool reconcile, reconciling;
-        uint64_t epochs; /* of both connections, when they were reconciled */
+        bool more_pending; /* than we hold, at the last beat */
+        uint64_t epochs;   /* of both connections, when they were reconciled */
         struct pen_event *reads_changed;
 
         /* Acknowledged, and behind a job that still runs: not yet removed from the stream. */

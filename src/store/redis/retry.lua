@@ -2,6 +2,7 @@
 -- ARGV: consumer, entry, id, delay in ms, attempts, crashes, deliveries -> the due time, or '' if it is stale
 local consumer, entry, id = ARGV[1], ARGV[2], ARGV[3]
 if not is_held_by(entry, consumer) then return '' end
+probe()
 local list = read_entry(entry)
 if not list then
   remove(entry)

@@ -13,6 +13,7 @@
 #include <store/redis/queue.h>
 
 #define BATCH QUEUE_BATCH
+#define MEMORY_PAUSE (100 * PEN_MSEC)
 #define BEHIND_MAX 2048
 
 enum kind {
@@ -214,8 +215,11 @@ static int send_all(struct redis_queue *q, struct round *round)
 {
         int r;
 
+        /* We may have waited for the store since they were judged, and lost what was ours. */
         for (size_t i = 0; i < round->n; i++)
-                if (round->kinds[i] == KIND_DOUBTED)
+                if (round->kinds[i] == KIND_DOUBTED ||
+                    (round->kinds[i] == KIND_PLAIN &&
+                     !is_surely_ours(q, round->settlements[i].job)))
                         round->kinds[i] = KIND_DONE;
         r = send_acknowledgement(q, round);
         for (enum kind kind = KIND_DONE; r == 0 && kind <= KIND_RELEASE; kind++)
@@ -259,6 +263,19 @@ static void apply(struct redis_queue *q, struct round *round, size_t i, const st
         }
 }
 
+/* A call is repeated, and finds out what it did the first time. Not so a release: the entry may be ours anew by then. What
+ * we hold without knowing is given back in any case. */
+static void lost_answer(struct redis_queue *q, struct round *round, enum kind kind)
+{
+        round->unsure = true;
+        if (kind != KIND_RELEASE)
+                return;
+        q->reconcile = true;
+        for (size_t i = 0; i < round->n; i++)
+                if (round->kinds[i] == KIND_RELEASE)
+                        is_settled(q, round, i, false);
+}
+
 static int receive_all(struct redis_queue *q, struct round *round)
 {
         int r = 0;
@@ -276,7 +293,7 @@ static int receive_all(struct redis_queue *q, struct round *round)
                 } else if (got == -EREMOTEIO) {
                         got = queue_recover(q, answer, round->repetition);
                 } else if (got == -ECONNRESET) {
-                        round->unsure = true;
+                        lost_answer(q, round, round->kinds[i]);
                         got = 0;
                 }
                 if (got < 0)
@@ -376,7 +393,7 @@ int redis_trimmer_run(void *arg)
 static int settle_batch(struct redis_queue *q, struct settlement *settlements, size_t n)
 {
         struct round round = { .settlements = settlements, .n = n };
-        int r;
+        int r, sent;
 
         for (size_t i = 0; i < n; i++)
                 round.kinds[i] = kind_of(q, &settlements[i]);
@@ -384,11 +401,12 @@ static int settle_batch(struct redis_queue *q, struct settlement *settlements, s
                 r = redis_store_ready(q->store);
                 if (r < 0)
                         return r;
-                r = send_all(q, &round);
-                if (r < 0 && r != -ENOTCONN)
-                        round.unsure =
-                                true; /* no memory: those that were sent are answered, the rest comes again */
+                sent = send_all(q, &round);
+                round.unsure |=
+                        sent < 0 && sent != -ENOTCONN; /* some were sent, the rest comes again */
                 r = receive_all(q, &round);
+                if (r == 0 && sent == -ENOMEM)
+                        r = pen_sleep(MEMORY_PAUSE);
                 if (r < 0)
                         return r;
         }

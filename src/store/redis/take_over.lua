@@ -4,6 +4,7 @@
 -- dedupe -> jobs given back (-1: it lives), 1 if it may hold more, the ids of those buried
 local gone, leases = ARGV[1], base .. 'leases'
 if ARGV[2] ~= '*' and ARGV[2] ~= (redis.call('HGET', leases, gone) or '') then return { -1, 0, {} } end
+probe()
 insist()
 local max_crashes = tonumber(ARGV[4])
 local pending = redis.call('XPENDING', ready, group, '-', '+', ARGV[3], gone)
@@ -20,7 +21,9 @@ for _, p in ipairs(pending) do
     local known = redis.call('HMGET', key, 'entry', 'started', 'crashes', 'deliveries', 'attempts')
     local crashes, bury = tonumber(known[3] or '0'), false
     if known[1] == entry then
-      if known[2] == gone then
+      if known[2] == gone and ARGV[2] == '*' then
+        redis.call('HDEL', key, 'started') -- an orderly end is no crash
+      elseif known[2] == gone then
         crashes = crashes + 1
         count('crashed')
         bury = max_crashes > 0 and crashes >= max_crashes
