@@ -40,7 +40,7 @@ void redis_daemon_open(struct redis_daemon *d, const struct redis_server *server
         struct store_queue_options queue = options->queue;
         char *error;
 
-        *d = (struct redis_daemon){ NULL };
+        *d = (struct redis_daemon){ .store = NULL };
         queue.name = queue.name ? queue.name : "q";
         ck_assert_int_eq(
                 redis_store_create(
