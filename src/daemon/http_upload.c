@@ -234,7 +234,11 @@ static int add_job(struct upload *u, const struct job_fields *fields)
 
 static bool is_blank(const char *text, size_t size)
 {
-        return size == strspn(text, " \t\r"); /* a line end or a NUL is behind it */
+        size_t n = 0;
+
+        while (n < size && (text[n] == ' ' || text[n] == '\t' || text[n] == '\r'))
+                n++;
+        return n == size;
 }
 
 static int take_line(struct upload *u, const char *text, size_t size)

@@ -36,7 +36,7 @@ void letters_deinit(struct letters *letters)
                 letters_remove(letters, oldest(letters));
 }
 
-void letters_forget(struct letters *letters, const struct store_queue_options *options)
+static void forget_old(struct letters *letters, const struct store_queue_options *options)
 {
         while (letters->n > 0) {
                 bool too_many = options->dead_max > 0 && letters->n > options->dead_max;
@@ -70,7 +70,7 @@ void letters_add(struct letters *letters, const struct store_queue_options *opti
         list_append(&letters->list, &letter->link);
         letters->n++;
         letters->bytes += job_size(letter->job);
-        letters_forget(letters, options);
+        forget_old(letters, options);
 }
 
 struct letter *letters_find(const struct letters *letters, const char *place)
@@ -85,12 +85,19 @@ struct letter *letters_find(const struct letters *letters, const char *place)
         return NULL;
 }
 
-ssize_t letters_list(const struct letters *letters, const char *after,
-                     struct dead_letter *ret_letters, size_t max)
+size_t letters_count(struct letters *letters, const struct store_queue_options *options)
+{
+        forget_old(letters, options);
+        return letters->n;
+}
+
+ssize_t letters_list(struct letters *letters, const struct store_queue_options *options,
+                     const char *after, struct dead_letter *ret_letters, size_t max)
 {
         uint64_t place = 0;
         size_t n = 0;
 
+        forget_old(letters, options);
         if (*after && parse_u64(after, &place) < 0)
                 return -EINVAL;
         list_for_each(i, &letters->list) {

@@ -28,12 +28,12 @@ void letters_deinit(struct letters *letters);
 void letters_add(struct letters *letters, const struct store_queue_options *options,
                  const struct settlement *settlement);
 
-/* Drops those that are too old by now. */
-void letters_forget(struct letters *letters, const struct store_queue_options *options);
+/* How many are not too old by now. */
+size_t letters_count(struct letters *letters, const struct store_queue_options *options);
 
 struct letter *letters_find(const struct letters *letters, const char *place);
 void letters_remove(struct letters *letters, struct letter *letter);
 
 /* As the store's dead_list. */
-ssize_t letters_list(const struct letters *letters, const char *after,
-                     struct dead_letter *ret_letters, size_t max);
+ssize_t letters_list(struct letters *letters, const struct store_queue_options *options,
+                     const char *after, struct dead_letter *ret_letters, size_t max);

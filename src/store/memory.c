@@ -47,10 +47,7 @@ struct record {
         char id[];
 };
 
-static struct memory_queue *memory_queue(const struct store_queue *q)
-{
-        return container_of(q, struct memory_queue, head);
-}
+#define memory_queue(q) container_of(q, struct memory_queue, head)
 
 static void pulse(struct pen_event *event)
 {
@@ -387,8 +384,7 @@ static int memory_count(struct store_queue *head, struct store_counts *ret_count
         struct memory_queue *q = memory_queue(head);
 
         *ret_counts = q->counts;
-        letters_forget(&q->letters, &q->options);
-        ret_counts->dead_letters = q->letters.n;
+        ret_counts->dead_letters = letters_count(&q->letters, &q->options);
         return 0;
 }
 
@@ -397,8 +393,7 @@ static ssize_t memory_dead_list(struct store_queue *head, const char *after,
 {
         struct memory_queue *q = memory_queue(head);
 
-        letters_forget(&q->letters, &q->options);
-        return letters_list(&q->letters, after, ret_letters, max);
+        return letters_list(&q->letters, &q->options, after, ret_letters, max);
 }
 
 static int memory_dead_retry(struct store_queue *head, const char *place)

@@ -96,6 +96,21 @@ eventually 5 "no child is left" all_gone pids
 then_is "all jobs are there" 3 "$(ready_count q)"
 then_is "no lease is left" 0 "$(redis HLEN 'penstock:{q}:leases')"
 
+given "the same jobs, a second of grace, and a file that is read again while they run"
+rm -f pids work.ran finished
+make_config reloaded 3 1s
+daemon_start reloaded
+daemon_ready reloaded
+eventually 10 "3 run" ran_lines 3
+daemon_signal reloaded HUP
+eventually 10 "it has read it" file_matches reloaded.log 'daemon\.reload'
+when "TERM comes"
+daemon_signal reloaded TERM
+daemon_ends reloaded 15
+then_is "the grace holds for those that began before, too: exit status" 0 "$status"
+eventually 5 "no child is left" all_gone pids
+then_is "all jobs are there" 3 "$(ready_count q)"
+
 given "INT instead, and nothing to do"
 touch go
 make_config six 1 60s

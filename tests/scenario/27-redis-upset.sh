@@ -11,7 +11,9 @@ config_of one <<YAML
 handlers:
   post: {http: {url: "$recorder/d1"}}
   hold: {http: {url: "$recorder/held/200/hold"}}
+  break: {noop: {fail: 1}}
 queues:
+  mortal: {handler: break, retry: {max_attempts: 1}}
   bad: {handler: post}
   good: {handler: post}
   slow: {handler: hold}
@@ -37,6 +39,16 @@ when "it is a stream again"
 redis DEL 'penstock:{good}:ready' >/dev/null
 push good payload '3 0' >/dev/null
 eventually 30 "the queue is served again" file_matches runs '^end d1 3 '
+
+when "the key for a queue's dead letters is no stream, and a job dies"
+redis SET 'penstock:{mortal}:dead' 'no stream' >/dev/null
+push mortal payload '4 0' >/dev/null
+eventually 10 "it is said" file_matches one.log 'queue=mortal.*WRONGTYPE'
+then_is "the job is still there" 1 "$(pending_count mortal)"
+when "the key is free again"
+redis DEL 'penstock:{mortal}:dead' >/dev/null
+eventually 20 "its letter is written" count_is dead_count mortal 1
+eventually 5 "and its entry gone" queue_is_empty mortal
 
 # upset NUMBER WHAT COMMAND…: what comes in the same moment is run, within 30 s.
 upset() {

@@ -84,7 +84,7 @@ eventually 10 "they run" file_matches ran '^hold3'
 kill -TERM "$pid"
 end_penstock 20
 then_is "exit status" 0 "$status"
-then_says "it says how many it drops" '3' one.log
+then_says "it says how many it drops" 'store\.dropped.*jobs=3' one.log
 cli push q x
 then_is "then nobody is there: exit status" 69 "$status"
 
