@@ -46,11 +46,13 @@ int run_store_contract(const struct store_under_test *stores, size_t n);
 
 #define T(units) ((pen_usec)((units) * (double)under_test->unit))
 
-#define UNTIL(condition)                                                    \
-        for (int _i = 0; !(condition); _i++) {                              \
-                ck_assert_msg(_i < 5000, "still waiting for: " #condition); \
-                ck_assert_int_eq(pen_sleep(T(0.05)), 0);                    \
+#define WITHIN(units, condition)                                                    \
+        for (int _i = 0; !(condition); _i++) {                                      \
+                ck_assert_msg(_i < 20 * (units), "still waiting for: " #condition); \
+                ck_assert_int_eq(pen_sleep(T(0.05)), 0);                            \
         }
+#define UNTIL(condition) WITHIN(250, condition) /* some day */
+#define SOON(condition) WITHIN(10, condition)   /* without any timer's help */
 
 struct store_queue *store_with(struct store_queue_options options);
 struct store_queue *any_store(void); /* dedupe T(100), letters are kept for ever */

@@ -116,6 +116,33 @@ PROMISE(an_outage_of_redis_makes_nobody_look_dead)
         return 0;
 }
 
+/* Whose beat the outage has cost more time than ours. */
+PROMISE(an_outage_counts_for_no_more_than_one_beat)
+{
+        struct redis_daemon a = open_as("a", NULL, LEASE), b = open_as("b", NULL, LEASE);
+        pen_usec resumed;
+        struct job *job;
+
+        push(b.queue, "x");
+        job = fetch(b.queue);
+        for (int i = 0; i < 3; i++) {
+                redis_daemon_stall(&b);
+                redis_server_pause(server);
+                ck_assert_int_eq(pen_sleep(LEASE * 2), 0);
+                redis_server_resume(server);
+                for (resumed = pen_now(); pen_now() < resumed + LEASE / 8;) {
+                        ck_assert_int_eq(pending_of(redis_store_consumer(b.store)), 1);
+                        ck_assert_int_eq(pen_sleep(5 * PEN_MSEC), 0);
+                }
+                redis_daemon_go_on(&b);
+                ck_assert_int_eq(pen_sleep(LEASE / 2), 0);
+        }
+        settle(b.queue, job, MOVE_DONE, 0);
+        redis_daemon_close(&a);
+        redis_daemon_close(&b);
+        return 0;
+}
+
 PROMISE(what_was_seen_over_another_connection_does_not_count)
 {
         struct redis_daemon a = open_as("a", NULL, LEASE), b = open_as("b", NULL, LEASE);
@@ -548,6 +575,7 @@ int main(void)
         return RUN_SUITE("redis leases", what_the_dead_held_is_taken_over_after_its_lease_and_soon,
                          the_living_keep_what_they_hold_however_long,
                          an_outage_of_redis_makes_nobody_look_dead,
+                         an_outage_counts_for_no_more_than_one_beat,
                          what_was_seen_over_another_connection_does_not_count,
                          a_consumer_without_a_lease_is_taken_over_too,
                          a_former_process_of_this_instance_is_taken_over_at_once,
