@@ -228,7 +228,7 @@ SCRIPT(admit_puts_aside_what_is_not_due)
         expect("(aside 4102444800000)", SCRIPT_ADMIT, "3-0 a 4102444800000 strip" LETTER);
         expect_asked("1 a", "HMGET " JOB "a own f.id");
         expect_asked("0", "XLEN " READY);
-        expect("(0 3 0 0 ())", SCRIPT_COUNT, "");
+        expect("(0 3 0 0 ())", SCRIPT_COUNT, "128");
 }
 
 SCRIPT(promote)
@@ -331,7 +331,7 @@ SCRIPT(retry)
         DO("XDEL " READY " 2-0"); /* by somebody who should not */
         expect("''", SCRIPT_RETRY, "d 2-0 2-0 1000 1 0 1");
         expect_asked("1", "HGET penstock:{q}:counters lost");
-        expect("(0 1 0 0 (lost 1))", SCRIPT_COUNT, "");
+        expect("(0 1 0 0 (lost 1))", SCRIPT_COUNT, "128");
 }
 
 SCRIPT(bury)
@@ -459,7 +459,7 @@ SCRIPT(what_ends_jobs_needs_no_memory)
                 { SCRIPT_PROMOTE, "10", "(1 " },
                 { SCRIPT_TAKE_OVER, "d 1 10 3" LETTER " 0", "(1 0" },
                 { SCRIPT_TRIM, "1", "" },
-                { SCRIPT_COUNT, "", "(" },
+                { SCRIPT_COUNT, "128", "(" },
         };
 
         DO(GROUP, "XADD " READY " 1-0 payload x", "XADD " READY " 2-0 payload x id a",
@@ -484,18 +484,18 @@ SCRIPT(what_ends_jobs_needs_no_memory)
 
 SCRIPT(count)
 {
-        expect("(0 0 0 0 ())", SCRIPT_COUNT, "");
+        expect("(0 0 0 0 ())", SCRIPT_COUNT, "128");
         DO("XADD " READY " 1-0 payload x", "XADD " READY " 2-0 payload x");
-        expect("(2 0 0 0 ())", SCRIPT_COUNT, ""); /* nobody has made the group yet */
+        expect("(2 0 0 0 ())", SCRIPT_COUNT, "128"); /* nobody has made the group yet */
         DO(GROUP);
-        expect("(2 0 0 0 ())", SCRIPT_COUNT, "");
+        expect("(2 0 0 0 ())", SCRIPT_COUNT, "128");
         DO("XREADGROUP GROUP penstock d COUNT 1 STREAMS " READY " >");
-        expect("(1 0 1 0 ())", SCRIPT_COUNT, "");
+        expect("(1 0 1 0 ())", SCRIPT_COUNT, "128");
         DO("XACK " READY " penstock 1-0", "XDEL " READY " 1-0"); /* then there is no lag */
-        expect("(1 0 0 0 ())", SCRIPT_COUNT, "");
+        expect("(1 0 0 0 ())", SCRIPT_COUNT, "128");
         DO(READ("d"), "XCLAIM " READY " penstock released 0 2-0 JUSTID", "ZADD " DELAYED " 1 a",
            "HINCRBY penstock:{q}:counters done 5", "XADD " DEAD " 1-0 a b");
-        expect("(1 1 0 1 (done 5))", SCRIPT_COUNT, "");
+        expect("(1 1 0 1 (done 5))", SCRIPT_COUNT, "128");
 }
 
 int main(void)

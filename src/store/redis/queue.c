@@ -11,6 +11,7 @@
 #define REPLY_TIMEOUT (10 * PEN_SEC)
 #define REPLY_MAX ((size_t)512 << 20)
 #define PROMOTE_AT_ONCE 100
+#define FEW 128 /* entries that may be counted one by one */
 #define JOIN_LOOK_FIRST (10 * PEN_MSEC)
 #define JOIN_LOOK_LAST (250 * PEN_MSEC)
 #define BACKOFF_FIRST (100 * PEN_MSEC)
@@ -226,13 +227,12 @@ static void read_counters(const struct reply *list, struct store_counts *counts)
                                         strtoull(list->items[i + 1].data, NULL, 10);
 }
 
-static int redis_count(struct store_queue *head, struct store_counts *ret_counts)
+static int look(struct redis_queue *q, unsigned few, struct store_counts *ret_counts)
 {
-        struct redis_queue *q = redis_queue(head);
         PEN_CLEANUP(answer_freep) struct answer *answer = NULL;
         const struct reply *items;
         int r = redis_store_ready(q->store);
-        COMMAND(c, 4, 1);
+        COMMAND(c, 5, ENTRY_TEXT);
 
         if (r == 0 &&
             q->uncounted > 0) /* what has ended by our own word is neither there nor untold */
@@ -240,6 +240,7 @@ static int redis_count(struct store_queue *head, struct store_counts *ret_counts
         if (r < 0)
                 return r;
         command_script(&c, &q->store->scripts, SCRIPT_COUNT, q->ready);
+        command_number(&c, few);
         r = queue_call(q, &c, &answer);
         if (r < 0)
                 return r;
@@ -256,6 +257,11 @@ static int redis_count(struct store_queue *head, struct store_counts *ret_counts
         return 0;
 }
 
+static int redis_count(struct store_queue *head, struct store_counts *ret_counts)
+{
+        return look(redis_queue(head), FEW, ret_counts);
+}
+
 /* Whoever ends the last job may be anybody: we look, less often the longer it takes. */
 static int redis_join(struct store_queue *head)
 {
@@ -264,7 +270,7 @@ static int redis_join(struct store_queue *head)
         int r;
 
         for (;;) {
-                r = redis_count(head, &counts);
+                r = look(redis_queue(head), 0, &counts);
                 if (r < 0 || counts.ready + counts.delayed + counts.running == 0)
                         return r;
                 r = pen_sleep(pause);
