@@ -127,6 +127,7 @@ PROMISE(an_outage_counts_for_no_more_than_one_beat)
         job = fetch(b.queue);
         for (int i = 0; i < 3; i++) {
                 redis_daemon_stall(&b);
+                ck_assert_int_eq(pen_sleep(LEASE / 3 + 20 * PEN_MSEC), 0); /* the other sees it */
                 redis_server_pause(server);
                 ck_assert_int_eq(pen_sleep(LEASE * 2), 0);
                 redis_server_resume(server);
