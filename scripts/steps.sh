@@ -140,6 +140,10 @@ print-tests:
 MAKE
 }
 
+# Tests with real servers and real time, which an emulator is too slow for; and the log's, which looks at every
+# character there is.
+of_real_time='tests/(store/test_(contract|redis_)|daemon/|cli/test_client|base/test_log)'
+
 # tally_log FILE: libcheck's totals.
 # A program that ran no check has proved nothing: it counts as failed.
 tally_log() {
