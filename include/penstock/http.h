@@ -79,6 +79,29 @@ struct pen_http_response {
 PEN_ASYNC int pen_http_send(struct pen_http_client *client, const struct pen_http_request *request,
                             struct pen_http_response *ret_response, char error[256]);
 
+/* A response whose body is read as it comes: aiohttp's response.content. */
+struct pen_http_stream;
+
+/* Sends the request and returns with the response's head. `timeout` is for all of it, the reading
+ * included; `max_body` and `cut_body` are not looked at. What the request points to is used until this
+ * returns. Errors as of pen_http_send. */
+PEN_ASYNC int pen_http_open(struct pen_http_client *client, const struct pen_http_request *request,
+                            struct pen_http_stream **ret_stream, char error[256]);
+
+int pen_http_stream_status(const struct pen_http_stream *stream);
+
+/* As pen_http_response_header. */
+int pen_http_stream_header(const struct pen_http_stream *stream, const char *name, char *value,
+                           size_t size);
+
+/* Reads what there is, `size` bytes at most; 0: the body has ended. Who does not read holds the server
+ * back: at most 256 KiB are kept here.  -ETIME, -ECONNRESET, -EPROTO: it did not come whole. */
+PEN_ASYNC ssize_t pen_http_stream_read(struct pen_http_stream *stream, void *data, size_t size);
+
+/* Before the body's end: the connection is closed with it. */
+void pen_http_stream_free(struct pen_http_stream *stream);
+void pen_http_stream_freep(struct pen_http_stream **stream);
+
 void pen_http_response_deinit(struct pen_http_response *response);
 
 /* Whether method, url and headers can be sent at all: 0, -EINVAL, -ENOMEM. */

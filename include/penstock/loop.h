@@ -30,6 +30,9 @@ struct pen_options {
         size_t stack_size; /* bytes of a task's stack, without its guard; 0: 64 KiB */
         unsigned
                 threads; /* at most so many for pen_to_thread; 0: 4 more than there are CPUs, at most 32 */
+        /* Debug mode: name a task that holds the loop for longer; see debug.h. 0: only with
+         * PENSTOCK_DEBUG=1 in the environment, and then 100 ms */
+        pen_usec slow_task;
         /* Where the library's own words go; NULL: standard error. Must not suspend. */
         void (*log)(void *log_data, enum pen_log_level level, const char *message);
         void *log_data;

@@ -2,17 +2,24 @@
 #pragma once
 
 #include <penstock/common.h>
+#include <penstock/debug.h>
 #include <penstock/fd.h>
 #include <penstock/future.h>
+#include <penstock/gen.h>
 #include <penstock/group.h>
 #include <penstock/http.h>
+#include <penstock/local.h>
 #include <penstock/loop.h>
+#include <penstock/pool.h>
 #include <penstock/process.h>
 #include <penstock/queue.h>
 #include <penstock/resolve.h>
+#include <penstock/retry.h>
+#include <penstock/scope.h>
 #include <penstock/stream.h>
 #include <penstock/sync.h>
 #include <penstock/task.h>
 #include <penstock/thread.h>
 #include <penstock/timeout.h>
+#include <penstock/tls.h>
 #include <penstock/wait.h>

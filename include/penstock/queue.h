@@ -1,4 +1,5 @@
-/* Bounded FIFO between producers and consumers, with asyncio.Queue's meaning (Python 3.13).
+/* Bounded queue between producers and consumers, with asyncio.Queue's meaning (Python 3.13): first in,
+ * first out, or by priority, or last in first out.
  *
  * An item stays in the queue until its getter runs: cancelling a getter loses none. Waiting
  * putters and getters are woken in the order they came.
@@ -14,6 +15,16 @@ struct pen_queue;
 /* `maxsize` 0: unbounded. `free_item` (may be NULL) gets the items that nobody will get any more:
  * those left at pen_queue_free and at an immediate shutdown. -ENXIO, -ENOMEM. */
 int pen_queue_create(size_t maxsize, void (*free_item)(void *item), struct pen_queue **ret_queue);
+
+/* The same, but gets answer the least item first: compare(a, b) is less than 0 if `a` comes before
+ * `b`. Equal ones leave in the order they came. */
+int pen_queue_create_priority(size_t maxsize, void (*free_item)(void *item),
+                              int (*compare)(const void *a, const void *b),
+                              struct pen_queue **ret_queue);
+
+/* The same, but gets answer the newest item first. */
+int pen_queue_create_lifo(size_t maxsize, void (*free_item)(void *item),
+                          struct pen_queue **ret_queue);
 
 /* Nobody may wait in it any more. */
 void pen_queue_free(struct pen_queue *queue);

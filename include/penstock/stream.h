@@ -55,6 +55,12 @@ uint16_t pen_listener_port(const struct pen_listener *listener);
 /* Waits for a connection. Out of descriptors: waits and tries again, without spinning. */
 PEN_ASYNC int pen_accept(struct pen_listener *listener, struct pen_stream **ret_stream);
 
+/* Accepts connections on and on, each with a task of its own that runs handler(stream, arg) and frees
+ * the stream when that returns (its failure is logged, and is nobody else's): asyncio.start_server.
+ * Returns when cancelled, after its tasks were cancelled and have ended; or with what pen_accept met. */
+PEN_ASYNC int pen_serve(struct pen_listener *listener,
+                        int (*handler)(struct pen_stream *stream, void *arg), void *arg);
+
 void pen_listener_free(struct pen_listener *listener); /* removes a Unix socket's file */
 void pen_listener_freep(struct pen_listener **listener);
 

@@ -1,4 +1,4 @@
-/* Lock, event, semaphore between tasks of one loop, with asyncio's meaning. All are fair: waiters
+/* Lock, event, semaphore, condition, barrier between tasks of one loop, with asyncio's meaning. All are fair: waiters
  * are served in the order they came, and one that is cancelled at the moment it was served passes
  * that on. To free one that somebody waits for is an error of the program.
  */
@@ -38,5 +38,49 @@ PEN_ASYNC int pen_semaphore_acquire(struct pen_semaphore *semaphore);
 int pen_semaphore_acquire_nowait(struct pen_semaphore *semaphore); /* -EAGAIN */
 int pen_semaphore_release(struct pen_semaphore *semaphore);        /* -EOVERFLOW: above its bound */
 size_t pen_semaphore_value(const struct pen_semaphore *semaphore);
+
+/* asyncio.Condition. Its lock is the caller's, and outlives it. */
+struct pen_condition;
+int pen_condition_create(struct pen_lock *lock,
+                         struct pen_condition **ret_condition); /* -ENXIO, -ENOMEM */
+void pen_condition_free(struct pen_condition *condition);
+void pen_condition_freep(struct pen_condition **condition);
+
+/* Gives the lock back, waits to be notified, and has the lock again on return, whatever that is: a
+ * task that is cancelled waits for the lock, uninterruptibly, and answers -ECANCELED then; one that
+ * was notified as well passes that on.  -EPERM: it is not locked. */
+PEN_ASYNC int pen_condition_wait(struct pen_condition *condition);
+
+/* Waits until predicate(arg), which is called with the lock held and must not suspend. */
+PEN_ASYNC int pen_condition_wait_for(struct pen_condition *condition, bool (*predicate)(void *arg),
+                                     void *arg);
+
+/* Wakes the first `n` that wait; they go on when they get the lock.  -EPERM: it is not locked. */
+int pen_condition_notify(struct pen_condition *condition, size_t n);
+int pen_condition_notify_all(struct pen_condition *condition);
+
+/* asyncio.Barrier */
+struct pen_barrier;
+int pen_barrier_create(size_t parties,
+                       struct pen_barrier **ret_barrier); /* -EINVAL: 0; -ENXIO, -ENOMEM */
+void pen_barrier_free(struct pen_barrier *barrier);
+void pen_barrier_freep(struct pen_barrier **barrier);
+
+/* Waits until `parties` tasks wait, then lets all go on, and is ready for the next round. Answers
+ * which one this is, 0 to parties - 1, each once a round.
+ * -EPIPE: the barrier is broken, or was reset meanwhile.
+ * -ECANCELED: this one waits no more, the others do; one that was let go on passes (C differs:
+ * nothing of the round is lost).
+ */
+PEN_ASYNC int pen_barrier_wait(struct pen_barrier *barrier);
+
+/* Who waits gets -EPIPE, and the barrier is whole again. */
+void pen_barrier_reset(struct pen_barrier *barrier);
+
+/* Who waits, and will wait, gets -EPIPE, until a reset. */
+void pen_barrier_abort(struct pen_barrier *barrier);
+size_t pen_barrier_parties(const struct pen_barrier *barrier);
+size_t pen_barrier_waiting(const struct pen_barrier *barrier);
+bool pen_barrier_broken(const struct pen_barrier *barrier);
 
 PEN_END_DECLS

@@ -46,6 +46,10 @@ const char *pen_task_name(struct pen_task *task);
  */
 PEN_ASYNC int pen_await(struct pen_task *task, int *ret_result);
 
+/* As pen_await, but a cancellation ends only this wait: -ECANCELED, and the task goes on. It needs
+ * an owner then: a task whose handle nobody has left runs on by itself, and logs its failure. */
+PEN_ASYNC int pen_shield(struct pen_task *task, int *ret_result);
+
 /* Requests the cancellation. Answers false if the task had already ended. */
 bool pen_task_cancel(struct pen_task *task);
 bool pen_task_done(const struct pen_task *task);

@@ -1,4 +1,5 @@
-/* Blocking calls on threads of a bounded pool: asyncio.to_thread. */
+/* Threads and the loop. Blocking calls on threads of a bounded pool: asyncio.to_thread. Tasks for
+ * synchronous callers in other threads: run_coroutine_threadsafe; see pen_call_threadsafe too. */
 #pragma once
 
 #include <penstock/common.h>
@@ -18,5 +19,17 @@ PEN_ASYNC int pen_to_thread(int (*fn)(void *arg), void *arg, int *ret_result);
  * -EAGAIN, -ENOMEM. */
 PEN_ASYNC int pen_to_thread_detached(int (*fn)(void *arg), void *arg, void (*free_arg)(void *arg),
                                      int *ret_result);
+
+struct pen_loop;
+
+/* From any thread but the loop's: runs fn(arg) as a task of the loop, and blocks until that has
+ * ended; *ret_result (may be NULL) is what it returned. After `timeout` (PEN_FOREVER: none) the task
+ * is cancelled, and waited for all the same: it may use the caller's stack.
+ * -ETIME: so it was, and it ended with -ECANCELED.  -EDEADLK: called in the loop's own thread.
+ * -ESHUTDOWN: the loop's main task has ended, `fn` has not been called.  -ENOMEM.
+ * The loop must outlive the call.
+ */
+int pen_run_threadsafe(struct pen_loop *loop, int (*fn)(void *arg), void *arg, pen_usec timeout,
+                       int *ret_result);
 
 PEN_END_DECLS

@@ -25,6 +25,9 @@ struct pen_timeout {
  * Outside a task it does nothing, and neither does the end. */
 void pen_timeout_begin(struct pen_timeout *scope, pen_usec usec);
 
+/* The same with a moment of the loop's clock: asyncio.timeout_at. One that has passed is a time of 0. */
+void pen_timeout_begin_at(struct pen_timeout *scope, pen_usec when);
+
 /* Moves the deadline to `usec` from now. -ETIME: it has expired already. */
 int pen_timeout_reschedule(struct pen_timeout *scope, pen_usec usec);
 bool pen_timeout_expired(const struct pen_timeout *scope);

@@ -1,4 +1,4 @@
-/* Waiting for several tasks. The ideas are asyncio.gather's. */
+/* Waiting for several tasks: asyncio's gather, wait, as_completed; and a limit on how many run. */
 #pragma once
 
 #include <penstock/common.h>
@@ -22,5 +22,49 @@ enum pen_gather_flags {
  * -ENOMEM: nothing was done.  -EDEADLK: one of them is the caller.
  */
 PEN_ASYNC int pen_gather(struct pen_task *const *tasks, size_t n, int *results, unsigned flags);
+
+enum pen_wait_when {
+        PEN_FIRST_COMPLETED,
+        PEN_FIRST_EXCEPTION, /* one has ended with less than 0, or all have ended */
+        PEN_ALL_COMPLETED,
+};
+
+/* Waits until enough of `n` tasks have ended, or `timeout` is over (PEN_FOREVER: none), and answers
+ * how many have: pen_task_done tells which. A timeout is no error, failures of tasks are none, and
+ * nothing is cancelled here.
+ * -EINVAL: n is 0.  -EDEADLK: one of them is the caller.  -ENOMEM.  -ECANCELED: the tasks run on.
+ */
+PEN_ASYNC ssize_t pen_wait(struct pen_task *const *tasks, size_t n, enum pen_wait_when when,
+                           pen_usec timeout);
+
+/* The tasks in the order in which they end:
+ *
+ *     while ((r = pen_as_completed_next(done, &task)) > 0)
+ *             use(pen_task_result(task));
+ */
+struct pen_as_completed;
+
+/* For `n` tasks, of which the iterator keeps references; n may be 0. `timeout` is for all of it.
+ * -EDEADLK: one of them is the caller.  -ENXIO, -ENOMEM. */
+int pen_as_completed_create(struct pen_task *const *tasks, size_t n, pen_usec timeout,
+                            struct pen_as_completed **ret_done);
+
+/* Waits for the next one to end. 1: *ret_task, a borrowed reference; a task that was given twice
+ * comes twice.  0: there are no more.  -ETIME: the time is over before all have ended.
+ * -ECANCELED: nothing is lost, and the tasks run on.  -EBUSY: another task waits in it. */
+PEN_ASYNC int pen_as_completed_next(struct pen_as_completed *done, struct pen_task **ret_task);
+
+/* Cancels nothing. */
+void pen_as_completed_free(struct pen_as_completed *done);
+void pen_as_completed_freep(struct pen_as_completed **done);
+
+/* fn(items[i], arg) for each of `n` items, each in a task of its own, never more than `limit` (not
+ * 0) at once, begun in their order. 0: all answered 0 or more. Else, as a group does: the first
+ * error; nothing new is begun, what runs is cancelled and waited for.
+ * -EINVAL: limit is 0.  -EDEADLK: not called from a task.  -ENOMEM.
+ * Cancelled: cancels what runs, waits for it, answers -ECANCELED.
+ */
+PEN_ASYNC int pen_each(void *const *items, size_t n, size_t limit, int (*fn)(void *item, void *arg),
+                       void *arg);
 
 PEN_END_DECLS

@@ -1,0 +1,6 @@
+#include "../runner.h"
+
+int main(void)
+{
+        return 1; /* to be written */
+}
