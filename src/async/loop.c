@@ -79,10 +79,10 @@ static inline void switch_to(struct pen_loop *loop, struct pen_task *from, struc
         context_switch(&from->context, &to->context);
 }
 
-static void report_overflow(struct pen_task *task)
+void task_report_overflow(struct pen_task *task)
 {
-        loop_log(task->loop, PEN_LOG_ERROR, "task %s has run past the end of its stack",
-                 task->name);
+        loop_log(task->loop, PEN_LOG_ERROR, "task %s has run past the end of its stack of %zu KiB",
+                 pen_task_name(task), (size_t)(task->stack->top - task->stack->low) >> 10);
         abort();
 }
 
@@ -97,7 +97,7 @@ int task_suspend(struct pen_task *task, const char *what)
         if (r < 0)
                 return r;
         if (UNLIKELY(!stack_intact(task->stack)))
-                report_overflow(task);
+                task_report_overflow(task);
         task->state = TASK_SUSPENDED;
         task->waits_for = what;
         switch_to(loop, task, choose_next(loop));
@@ -120,7 +120,7 @@ int pen_yield(void)
         if (r < 0)
                 return r;
         if (UNLIKELY(!stack_intact(task->stack)))
-                report_overflow(task);
+                task_report_overflow(task);
         task->waits_for = "its turn";
         task_make_ready(task);
         switch_to(loop, task, choose_next(loop));

@@ -206,6 +206,9 @@ static inline pen_usec time_after(pen_usec now, pen_usec usec)
  * -ECANCELED: a cancellation was delivered (a wake-up may have come as well); -EDEADLK: the root. */
 int task_suspend(struct pen_task *task, const char *what);
 
+/* Its stack is not intact: says so, and ends the process. */
+void task_report_overflow(struct pen_task *task) __attribute__((noreturn));
+
 /* Appends the task to the run queue. */
 static inline void task_make_ready(struct pen_task *task)
 {

@@ -16,6 +16,8 @@ static void task_main(void *arg)
         context_arrived(&task->context);
         task->state = TASK_RUNNING;
         task->result = task->fn(task->arg);
+        if (UNLIKELY(!stack_intact(task->stack)))
+                task_report_overflow(task);
         task->state = TASK_DONE;
         loop->ended = task;
         loop->current = &loop->root;
