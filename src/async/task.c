@@ -89,7 +89,6 @@ void task_reap(struct pen_task *task)
                 struct done_hook *hook = list_first(&hooks, struct done_hook, link);
 
                 list_remove(&hook->link);
-                task->retrieved = true;
                 hook->fn(hook, task);
         }
         if (task->group)
@@ -263,7 +262,7 @@ static void wake_waiter(struct done_hook *hook, struct pen_task *task)
         task_wake(waiter);
 }
 
-int pen_await(struct pen_task *task, int *ret_result)
+static int await(struct pen_task *task, bool pass_on, int *ret_result)
 {
         struct pen_task *self = task->loop->current;
         struct awaiting awaiting = { .hook.fn = wake_waiter, .waiter = self };
@@ -276,7 +275,7 @@ int pen_await(struct pen_task *task, int *ret_result)
                 return -EDEADLK;
         if (!pen_task_done(task)) {
                 list_append(&task->done_hooks, &awaiting.hook.link);
-                self->awaits = task;
+                self->awaits = pass_on ? task : NULL;
                 self->forwarded = false;
                 r = task_suspend(self, "another task");
                 self->awaits = NULL;
@@ -290,6 +289,16 @@ int pen_await(struct pen_task *task, int *ret_result)
         if (ret_result)
                 *ret_result = task->result;
         return 0;
+}
+
+int pen_await(struct pen_task *task, int *ret_result)
+{
+        return await(task, true, ret_result);
+}
+
+int pen_shield(struct pen_task *task, int *ret_result)
+{
+        return await(task, false, ret_result);
 }
 
 struct nap {
