@@ -6,6 +6,7 @@
 
 struct pen_group {
         struct pen_task *parent;
+        struct mark begun; /* how the parent's requests stood then */
         struct list children;
         size_t n;
         int error;        /* of the first child that failed */
@@ -25,7 +26,7 @@ int pen_group_create(struct pen_group **ret_group)
         group = malloc(sizeof(*group));
         if (!group)
                 return -ENOMEM;
-        *group = (struct pen_group){ .parent = parent };
+        *group = (struct pen_group){ .parent = parent, .begun = task_mark(parent) };
         list_init(&group->children);
         *ret_group = group;
         return 0;
@@ -121,8 +122,7 @@ int pen_group_join(struct pen_group *group)
         r = wait_for_children(group);
         if (group->error == 0)
                 return r;
-        if (r < 0)
-                task_redeliver(group->parent);
+        task_redeliver(group->parent, group->begun); /* who meets the error shall meet those too */
         return group->error;
 }
 

@@ -62,10 +62,6 @@ struct pen_task {
         unsigned undelivered; /* cancellation requests */
         uint64_t requests;    /* ever made: each is known by its number */
         uint64_t delivered;   /* the number of the last one that was */
-        struct {
-                unsigned undelivered;
-                uint64_t delivered;
-        } before;                /* the last delivery, should it be undone */
         unsigned cancelling;     /* requests, delivered or not, less those taken back */
         unsigned uncancellable;  /* depth */
         struct pen_task *awaits; /* a cancellation goes on to this one */
@@ -229,8 +225,20 @@ static inline void task_wake(struct pen_task *task)
 
 int task_deliver(struct pen_task *task);
 
-/* Undoes the last delivery: it was not for the one that met it. */
-void task_redeliver(struct pen_task *task);
+/* How a task's requests stood at some moment. */
+struct mark {
+        uint64_t delivered;
+        unsigned cancelling; /* of those delivered */
+};
+
+static inline struct mark task_mark(const struct pen_task *task)
+{
+        return (struct mark){ task->delivered, task->cancelling - task->undelivered };
+}
+
+/* Undoes the deliveries since then, but for what was taken back: they were not for those that met
+ * them. */
+void task_redeliver(struct pen_task *task, struct mark since);
 
 /* A cancellation that its maker will take back: a timeout's, a group's. */
 struct request {

@@ -178,8 +178,6 @@ bool pen_task_cancel(struct pen_task *task)
 
 int task_deliver(struct pen_task *task)
 {
-        task->before.undelivered = task->undelivered;
-        task->before.delivered = task->delivered;
         task->undelivered = 0;
         task->delivered = task->requests;
         task->interrupt = false;
@@ -193,8 +191,9 @@ unsigned pen_cancelling(void)
 
 static unsigned uncancel(struct pen_task *task)
 {
-        if (task->cancelling > 0 && --task->cancelling == 0)
-                task->undelivered = 0;
+        if (task->cancelling > 0)
+                task->cancelling--;
+        task->undelivered = MIN(task->undelivered, task->cancelling);
         update_interrupt(task);
         return task->cancelling;
 }
@@ -204,10 +203,12 @@ unsigned pen_uncancel(void)
         return current_loop ? uncancel(current_loop->current) : 0;
 }
 
-void task_redeliver(struct pen_task *task)
+void task_redeliver(struct pen_task *task, struct mark since)
 {
-        task->undelivered += task->before.undelivered;
-        task->delivered = task->before.delivered;
+        if (task->cancelling <= since.cancelling)
+                return;
+        task->undelivered = task->cancelling - since.cancelling;
+        task->delivered = since.delivered;
         update_interrupt(task);
 }
 
