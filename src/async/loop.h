@@ -18,6 +18,7 @@
 #include <penstock/loop.h>
 #include <penstock/task.h>
 
+struct locals;
 struct overflow_watch;
 struct pen_group;
 struct resolver;
@@ -54,7 +55,7 @@ struct done_hook {
 struct pen_task {
         struct context context;
         struct pen_loop *loop;
-        struct stack *stack; /* this structure lives at its top; NULL for the root */
+        struct stack *stack; /* that it runs on: its own, a generator's; NULL for the root */
         struct pen_task *next_ready;
         enum task_state state;
 
@@ -75,6 +76,7 @@ struct pen_task {
         struct list done_hooks;
         struct list link; /* among the loop's tasks */
 
+        struct locals *locals; /* NULL: none was ever set */
         struct pen_group *group;
         struct list group_link;
 
@@ -115,6 +117,7 @@ struct pen_loop {
         struct errand errand;
 
         struct stack_pool stacks;
+        struct list generators; /* that have a stack */
         struct list tasks;
         size_t n_tasks;
         uint64_t n_spawned;
@@ -201,6 +204,15 @@ static inline pen_usec time_after(pen_usec now, pen_usec usec)
 /* Suspends the running task until task_wake. `what` is a literal, for dumps. 0: woken;
  * -ECANCELED: a cancellation was delivered (a wake-up may have come as well); -EDEADLK: the root. */
 int task_suspend(struct pen_task *task, const char *what);
+
+/* The running task's canary, wherever it changes stacks. */
+void task_report_overflow(struct pen_task *task) __attribute__((noreturn));
+
+static inline void task_check_stack(struct pen_task *task)
+{
+        if (UNLIKELY(!stack_intact(task->stack)))
+                task_report_overflow(task);
+}
 
 /* Appends the task to the run queue. */
 static inline void task_make_ready(struct pen_task *task)
@@ -298,8 +310,16 @@ void waiters_wake_all(struct list *line);
 /* Frees the task's stack, if nobody has a reference any more, and tells who waits for it. */
 void task_reap(struct pen_task *task);
 
+/* What the task's variables are: shared by those that see the same ones. */
+struct locals *locals_ref(struct locals *locals);
+void locals_unref(struct locals *locals);
+
 /* --- rooms that live as long as the loop -------------------------------------------------------- */
 
+/* When all tasks have ended: makes one that ends the bodies that have begun. False: there is none, or no
+ * memory for it; `free` abandons them then. */
+bool loop_generators_close(struct pen_loop *loop);
+void loop_generators_free(struct pen_loop *loop);
 void loop_threads_free(struct pen_loop *loop);
 void loop_resolver_free(struct pen_loop *loop);
 void loop_signals_free(struct pen_loop *loop);

@@ -22,16 +22,6 @@ static void task_main(void *arg)
         context_leave(&task->context, &loop->root.context);
 }
 
-/* A task lives at the top of its stack: one page holds it and its first frames. The tops of
- * neighbours are shifted against each other, or the same few cache sets would serve all tasks. */
-static struct pen_task *task_at_top(struct stack *stack)
-{
-        size_t colour = stack->index % 8 * 128;
-
-        return (struct pen_task *)(((uintptr_t)stack->top - colour - sizeof(struct pen_task)) &
-                                   ~(uintptr_t)63);
-}
-
 int pen_spawn_with(const struct pen_spawn_options *options, int (*fn)(void *arg), void *arg,
                    struct pen_task **ret_task)
 {
@@ -45,7 +35,7 @@ int pen_spawn_with(const struct pen_spawn_options *options, int (*fn)(void *arg)
         r = stack_acquire(&loop->stacks, options->stack_size, &stack);
         if (r < 0)
                 return r;
-        task = task_at_top(stack);
+        task = stack_start(stack, sizeof(*task)); /* one page holds it and its first frames */
         *task = (struct pen_task){
                 .loop = loop,
                 .stack = stack,
@@ -53,6 +43,7 @@ int pen_spawn_with(const struct pen_spawn_options *options, int (*fn)(void *arg)
                 .fn = fn,
                 .arg = arg,
                 .refs = ret_task ? 2 : 1,
+                .locals = locals_ref(loop->current->locals),
                 .waits_for = "its first run",
                 .number = ++loop->n_spawned,
         };
@@ -84,6 +75,7 @@ void task_reap(struct pen_task *task)
 
         list_remove(&task->link);
         task->loop->n_tasks--;
+        locals_unref(TAKE(task->locals));
         list_splice(&hooks, &task->done_hooks);
         while (!list_empty(&hooks)) {
                 struct done_hook *hook = list_first(&hooks, struct done_hook, link);
