@@ -280,7 +280,7 @@ static void say_nothing(void *log_data, enum pen_log_level level, const char *me
 
 static bool may_answer(const struct failing_scenario *s, int r)
 {
-        return r >= 0 || r == -ENOMEM || r == s->other_errors[0] || r == s->other_errors[1];
+        return r >= 0 || r == -ENOMEM || r == s->other_error;
 }
 
 /* Answers whether there was an Nth. */

@@ -38,8 +38,8 @@ size_t failing_leaks(void);
 struct failing_scenario {
         int (*body)(void *arg); /* the main task of a loop */
         enum pen_clock clock;
-        unsigned whose;      /* beyond ours */
-        int other_errors[2]; /* that it may answer, other than -ENOMEM */
+        unsigned whose;  /* beyond ours and libevent's */
+        int other_error; /* that it may answer, as well as -ENOMEM */
 };
 
 /* Runs it until nothing is left to fail: with ours, with the libraries' too, and with all from the Nth
