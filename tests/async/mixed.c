@@ -174,7 +174,7 @@ static void look_at_the_end(struct program *p)
         pen_queue_shutdown(p->w.queue, true);
         HOLDS(p->n_put == p->n_got + p->n_freed);
         HOLDS(pen_queue_task_done(p->w.queue) == -EINVAL);
-        HOLDS(p->w.log[0] == '\0');
+        ck_assert_msg(!p->w.log[0], "%s (SEED=%llu)", p->w.log, (unsigned long long)mixed_seed);
 }
 
 uint64_t mixed_play(uint64_t seed)

@@ -266,9 +266,28 @@ static int group_body(struct actor *a, struct pen_group *g, struct crew *crew)
         return r;
 }
 
+/* What an actor had met of its requests at a moment. */
+struct standing {
+        bool told, met;
+        unsigned n_told;
+};
+
+static struct standing standing_of(const struct actor *a)
+{
+        return (struct standing){ a->told, a->deadline->met, a->n_told };
+}
+
+/* Who meets a child's error shall meet what else was asked of it since then, too. */
+static void meet_again(struct actor *a, struct standing then)
+{
+        a->told |= then.told || a->n_told > then.n_told;
+        a->deadline->met &= then.met;
+}
+
 static int use_group(struct actor *a)
 {
         struct crew crew = { .p = a->p, .parent = a, .is_group = true };
+        struct standing then = standing_of(a);
         struct pen_group *g;
         int r;
 
@@ -286,6 +305,8 @@ static int use_group(struct actor *a)
         a->sibling_failed = false;
         HOLDS(crew.first_error == 0 || r == crew.first_error);
         ended(a, "join a group", r, crew.first_error);
+        if (crew.first_error < 0)
+                meet_again(a, then);
         pen_group_free(g);
         return r;
 }
@@ -311,7 +332,9 @@ static int await_errand(struct actor *a)
         }
         note(a, "await", r);
         HOLDS(r == 0 || r == -ECANCELED);
-        HOLDS(r < 0 || (result == pen_task_result(errand) && result != -ECANCELED));
+        /* Cancelled after the errand's end: nobody but us asks how it went. */
+        HOLDS(pen_task_result(errand) == result || r == -ECANCELED);
+        HOLDS(r < 0 || result != -ECANCELED);
         HOLDS(r < 0 || !a->told);
         meet_causes(a);
         return r;
