@@ -7,31 +7,6 @@
 
 #define N 3
 
-/* Sleeps so long, then answers so; `cleanup`: how long it takes to end when cancelled. */
-struct work {
-        pen_usec usec;
-        int result;
-        pen_usec cleanup;
-        int cancelled_result;
-};
-
-#define WORK(u, r, ...)                                 \
-        {                                               \
-                .usec = (u), .result = (r), __VA_ARGS__ \
-        }
-
-static int work(void *arg)
-{
-        struct work *work = arg;
-        int r = pen_sleep(work->usec);
-
-        if (r == 0)
-                return work->result;
-        if (work->cleanup > 0)
-                ck_assert_int_eq(pen_sleep(work->cleanup), 0);
-        return work->cancelled_result ? work->cancelled_result : r;
-}
-
 struct party {
         struct world w;
         struct pen_task *tasks[N], *gatherer;
