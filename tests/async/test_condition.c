@@ -594,7 +594,7 @@ static int cancel_victims(void *arg)
 START_TEST(random_cancellation_loses_no_notification)
 {
         for (uint64_t seed = 1; seed <= many(500, 50); seed++) {
-                struct buffer b = { .room = 1 + seed % 3 };
+                struct buffer b = { .room = 1 + (int)(seed % 3) };
 
                 random_seed(&b.random, seed);
                 world_init_seeded(&b.w, seed % 2 ? seed : 0);
