@@ -197,15 +197,33 @@ START_TEST(without_the_lock_nobody_waits_or_notifies)
 }
 END_TEST
 
+/* Goes through the room. */
+static int pass_through(void *arg)
+{
+        struct room *room = arg;
+        int r = enter(room);
+
+        if (r < 0)
+                return r;
+        world_say(&room->w, "%s", ME);
+        leave(room);
+        return 0;
+}
+
 START_TEST(outside_of_a_task_the_lock_is_kept)
 {
         PEN_CLEANUP(room_deinit) struct room r = room();
 
         enter_nowait(&r);
+        world_spawn_named(&r.w, "b", pass_through); /* waits for the lock */
+        world_run_until_idle(&r.w);
         ck_assert_int_eq(pen_condition_wait(r.condition), -EDEADLK);
         ck_assert_int_eq(pen_condition_wait_for(r.condition, is_open, &r), -EDEADLK);
-        ck_assert(pen_lock_locked(r.w.lock));
+        world_run_until_idle(&r.w);
+        ck_assert_str_eq(r.w.trace, "");
         leave(&r);
+        world_run_until_idle(&r.w);
+        ck_assert_str_eq(r.w.trace, "b");
 }
 END_TEST
 
@@ -334,6 +352,7 @@ static int wait_though_cancelled(void *arg)
 
         if (r < 0)
                 return r;
+        ck_assert_int_eq(pen_sleep(1), 0);
         pen_task_cancel(pen_task_current());
         room->open = true;
         r = pen_condition_wait_for(room->condition, is_open, room);
@@ -350,9 +369,9 @@ START_TEST(cancelled_before_it_waits_keeps_the_lock)
         PEN_CLEANUP(room_deinit) struct room r = room();
         struct pen_task *t = world_spawn(&r.w, wait_though_cancelled);
 
-        world_spawn_named(&r.w, "b", wait_once);
-        world_run_until_idle(&r.w);
-        ck_assert_str_eq(r.w.trace, "kept");
+        world_spawn_named(&r.w, "b", pass_through); /* waits for the lock */
+        world_advance(&r.w, 1);
+        ck_assert_str_eq(r.w.trace, "keptb");
         ck_assert_int_eq(pen_task_result(t), -ECANCELED);
 }
 END_TEST
