@@ -6,6 +6,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <async/debug.h>
 #include <async/loop.h>
 #include <async/overflow.h>
 
@@ -32,6 +33,7 @@ static void on_alarm(evutil_socket_t fd, short what, void *arg)
 static void on_wake(evutil_socket_t fd, short what, void *arg)
 {
         (void)fd, (void)what;
+        loop_awake(arg);
         loop_run_calls(arg);
 }
 
@@ -97,6 +99,7 @@ int loop_create(const struct pen_options *options, struct pen_loop **ret_loop)
         context_init_thread(&loop->root.context);
         stack_pool_init(&loop->stacks, options->stack_size);
         random_seed(&loop->random, options->seed);
+        loop->trace = options->seed ? 1 : 0;
         loop->now = loop_time(loop);
         r = create_base(loop);
         if (r < 0) {
@@ -106,11 +109,13 @@ int loop_create(const struct pen_options *options, struct pen_loop **ret_loop)
         ignore_sigpipe();
         loop->overflow = overflow_watch_create();
         *ret_loop = current_loop = loop;
+        loop->watch = watch_create(loop);
         return 0;
 }
 
 void loop_free(struct pen_loop *loop)
 {
+        watch_free(TAKE(loop->watch));
         loop_resolver_free(loop);
         loop_threads_free(loop);
         loop_signals_free(loop);
@@ -149,11 +154,17 @@ static void cancel_all(struct pen_loop *loop)
                 pen_task_cancel(list_entry(i, struct pen_task, link));
 }
 
+static void log_deadlock(struct pen_loop *loop)
+{
+        loop_log_tasks(loop, PEN_LOG_ERROR, "deadlock: every task waits for another one");
+}
+
 int pen_run_with(const struct pen_options *options, int (*fn)(void *arg), void *arg)
 {
         static const struct pen_spawn_options as_main = { .name = "main" };
         struct pen_loop *loop;
         struct pen_task *main_task;
+        bool told = false;
         int r;
 
         r = loop_create(options, &loop);
@@ -165,7 +176,7 @@ int pen_run_with(const struct pen_options *options, int (*fn)(void *arg), void *
         loop_cancel_on_interrupt(loop, main_task);
         while (!pen_task_done(main_task))
                 if (!loop_turn(loop, true)) {
-                        loop_log(loop, PEN_LOG_ERROR, "deadlock: every task waits for another one");
+                        log_deadlock(loop);
                         pen_task_cancel(main_task);
                         cancel_all(loop);
                 }
@@ -173,8 +184,12 @@ int pen_run_with(const struct pen_options *options, int (*fn)(void *arg), void *
         loop->ending = true; /* what leftovers spawn in their cleanup is cancelled as they are */
         cancel_all(loop);
         while (loop->n_tasks > 0)
-                if (!loop_turn(loop, true))
+                if (!loop_turn(loop, true)) {
+                        if (!told)
+                                log_deadlock(loop);
+                        told = true;
                         cancel_all(loop);
+                }
         pen_task_unref(main_task);
 out:
         loop_free(loop);
