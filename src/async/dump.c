@@ -33,14 +33,13 @@ static void add_state(struct text *text, const struct pen_task *task)
                 add(text, "runs");
                 break;
         case TASK_READY:
-                add(text, "can run, after %s", task->waits_for);
+                add(text, "can run, after waiting for %s", task->waits_for);
                 break;
         case TASK_SUSPENDED:
-                add(text, "waits for %s", task->waits_for);
+                add(text, "has waited %llu.%03llu s for %s", (unsigned long long)(waited / PEN_SEC),
+                    (unsigned long long)(waited % PEN_SEC / PEN_MSEC), task->waits_for);
                 if (task->awaits)
                         add(text, " (%s)", pen_task_name(task->awaits));
-                add(text, " since %llu.%03llu s", (unsigned long long)(waited / PEN_SEC),
-                    (unsigned long long)(waited % PEN_SEC / PEN_MSEC));
                 break;
         case TASK_DONE:
                 add(text, "has ended with %d", task->result);

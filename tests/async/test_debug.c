@@ -588,7 +588,7 @@ START_TEST(deadlock_in_real_time_is_told_with_all_tasks)
         ck_assert_int_eq(run_debugged(PEN_CLOCK_REAL, wait_for_an_event_nobody_sets, NULL),
                          -ECANCELED);
         assert_said("deadlock, unless another thread wakes a task by pen_call_threadsafe:\n"
-                    "    main: waits for an event since ");
+                    "    main: has waited ");
 }
 END_TEST
 
