@@ -26,7 +26,9 @@ NOINLINE static int outer_wait(int depth)
 
 static int sleeper(void *arg)
 {
-        return outer_wait(*(int *)arg);
+        int r = outer_wait(*(int *)arg);
+
+        return r < 0 ? r : 1;
 }
 
 static int waiter(void *task)
