@@ -123,17 +123,22 @@ register_unwinder(None, suspended_task, replace=True)
 
 # --- loops and their tasks ------------------------------------------------------------------------------
 
-# Each has it in `loop` for as long as it runs.
-HAVE_LOOP = ("task_main", "pen_run_with", "loop_turn")
+# Each knows it for as long as it runs.
+KNOW_LOOP = {
+    "task_main": lambda frame: frame.read_var("loop"),
+    "gen_main": lambda frame: frame.read_var("gen")["loop"],
+    "pen_run_with": lambda frame: frame.read_var("loop"),
+    "loop_turn": lambda frame: frame.read_var("loop"),
+}
 
 
 def loop_of_frames():
     """The selected thread's, by its frames: a core dump has no thread-local variables."""
     frame = gdb.newest_frame()
     while frame is not None and frame.is_valid():
-        if frame.name() in HAVE_LOOP:
+        if frame.name() in KNOW_LOOP:
             try:
-                loop = frame.read_var("loop")
+                loop = KNOW_LOOP[frame.name()](frame)
                 if not loop.is_optimized_out and int(loop) != 0:
                     return loop
             except (ValueError, gdb.error):

@@ -280,6 +280,34 @@ rm "$work/tree/src/one/one.c"
 echo 'int i;' >"$work/tree/src/one/one.c"
 refuses events.sh 'no events' 'a tree without events'
 
+# --- manual: the headers, and what sets them ----------------------------------------------------------
+fresh_copy() {
+        rm -rf "$work/tree"
+        mkdir -p "$work/tree/include" "$work/tree/man"
+        cp -R "$tree/include/penstock" "$work/tree/include"
+        cp "$tree/man/library.awk" "$work/tree/man"
+}
+forget() { # LINE PATTERN: of what sets the pages
+        sed -i "/$1/s/^/#/" "$work/tree/man/library.awk"
+}
+
+fresh_copy
+passes manual.sh
+printf '/* Small. */\n\nint pen_small(int i); /* only here: soporific */\n' >"$work/tree/include/penstock/small.h"
+passes manual.sh
+sed -i 's/commented = commented "\\n" wrapped_comment(8, s)/;/' "$work/tree/man/library.awk"
+sed -i 's|/\* only here|/* and behind all that so many words that no line could ever hold them, only here|' \
+        "$work/tree/include/penstock/small.h"
+refuses manual.sh 'penstock-small.3: lacks what penstock/small.h says: .*soporific' 'a comment that is lost'
+forget 'functions = functions'
+refuses manual.sh 'pen_queue_put of penstock/queue.h has no page' 'a function without a page'
+forget 'description = description "\.PP'
+refuses manual.sh 'penstock-.*: lacks' 'declarations that are lost'
+if command -v groff >/dev/null; then
+        sed -i 's/"\.PP\\n\.EX\\n" code "\.EE/".PP\\n.EXAMPLE\\n" code ".EE/' "$work/tree/man/library.awk"
+        refuses manual.sh 'EXAMPLE' 'a request that is none'
+fi
+
 # --- format ---------------------------------------------------------------------------------------
 if command -v clang-format-14 >/dev/null; then
         fresh_copy() {
