@@ -76,6 +76,13 @@ static void format_who(const struct pen_task *task, char who[64])
                 snprintf(who, 64, "task task-%llu", (unsigned long long)task->number);
 }
 
+/* Below it there is only the switch. */
+static bool is_bottom(const char *name)
+{
+        return strncmp(name, "task_main+", strlen("task_main+")) == 0 ||
+               strncmp(name, "gen_main+", strlen("gen_main+")) == 0;
+}
+
 /* "; after 100 ms it was in: a+0x12 < b+0x4d < c+0x20": what called what, from right to left. */
 static void format_glimpse(const struct glimpse *glimpse, char *text, size_t size)
 {
@@ -88,8 +95,7 @@ static void format_glimpse(const struct glimpse *glimpse, char *text, size_t siz
                 char name[96];
 
                 symbol_format(address, name, sizeof(name));
-                if (strncmp(name, "task_main+", strlen("task_main+")) == 0 ||
-                    (size_t)n + strlen(name) + sizeof(" < ") > size)
+                if (is_bottom(name) || (size_t)n + strlen(name) + sizeof(" < ") > size)
                         break;
                 n += snprintf(text + n, size - (size_t)n, "%s%s", i > 0 ? " < " : "", name);
         }

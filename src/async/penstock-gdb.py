@@ -43,10 +43,9 @@ def by_ucontext():
     return switch.symtab is not None and switch.symtab.filename.endswith("switch_ucontext.c")
 
 
-def saved_registers(task):
-    """{name: value} of a task that does not run."""
+def saved_registers(sp):
+    """{name: value} of where a stack goes on whose context has this `sp`."""
     machine = gdb.selected_frame().architecture().name()
-    sp = int(task["context"]["sp"])
     if by_ucontext():
         saved = gdb.Value(sp).cast(gdb.lookup_type("ucontext_t").pointer())["uc_mcontext"]
         if machine == "i386:x86-64":
@@ -176,16 +175,42 @@ def loops():
     return found
 
 
-def tasks(loop):
-    kind = gdb.lookup_type("struct pen_task")
+def entries(head, kind):
+    """Of a list of structures that have it in their `link`. A list that was torn is not followed far."""
+    kind = gdb.lookup_type(kind)
     offset = next(field.bitpos // 8 for field in kind.fields() if field.name == "link")
-    head = loop["tasks"].address
-    link = loop["tasks"]["next"]
-    for _ in range(int(loop["n_tasks"])):
-        if link == head:
-            break
+    link = head["next"]
+    seen = set()
+    while int(link) != int(head.address) and int(link) not in seen:
+        seen.add(int(link))
         yield gdb.Value(int(link) - offset).cast(kind.pointer()).dereference()
         link = link["next"]
+
+
+def tasks(loop):
+    return entries(loop["tasks"], "struct pen_task")
+
+
+def callers(task):
+    """The `sp` of each stack that the task is on below its present one: it is in a generator, which
+    borrows the task, and keeps where it was called from."""
+    bodies = [
+        gen
+        for gen in entries(task["loop"]["generators"], "struct pen_gen")
+        if int(gen["task"]) == int(task.address)
+    ]
+    at = int(task["stack"]["low"])
+    while True:
+        body = next((b for b in bodies if on_stack(b["stack"], at)), None)
+        if body is None:
+            return
+        bodies.remove(body)
+        at = int(body["caller"]["sp"])
+        yield at
+
+
+def on_stack(stack, address):
+    return int(stack["low"]) <= address < int(stack["top"])
 
 
 def name_of(task):
@@ -261,9 +286,13 @@ class PenstockBt(gdb.Command):
     def show(self, task):
         print(headline(task))
         if state_of(task) == "running":
-            print(gdb.execute("backtrace", to_string=True))
+            print(gdb.execute("backtrace", to_string=True).rstrip())
         else:
-            print(suspended_task.show(saved_registers(task)) + "\n")
+            print(suspended_task.show(saved_registers(int(task["context"]["sp"]))))
+        for sp in callers(task):
+            print("which is a generator, called by")
+            print(suspended_task.show(saved_registers(sp)))
+        print("")
 
 
 Penstock()

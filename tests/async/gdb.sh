@@ -64,12 +64,13 @@ ends_cleanly() {
 }
 
 tasks_are_listed() {
-        says @tasks 'Thread [0-9]+: 5 tasks' \
+        says @tasks 'Thread [0-9]+: 6 tasks' \
                 '^ *1  main +suspended +time$' \
                 '^ *2  sleeper +suspended +time$' \
                 '^ *3  waiter +suspended +another task [(]sleeper[)]$' \
-                '^ *4  task-4 +running$' \
-                '^ *5  newborn +ready +[(]after its first run[)]$'
+                '^ *4  pager +suspended +time$' \
+                '^ *5  task-5 +running$' \
+                '^ *6  newborn +ready +[(]after its first run[)]$'
 }
 
 sleeper_is_shown() {
@@ -84,6 +85,14 @@ sleeper_is_shown() {
         ends_cleanly @sleeper
 }
 
+# On the generator's stack, and then on its own.
+pager_is_shown() {
+        says @pager '^ *4  pager ' '^#0 ' '^#.* outer_wait ' '^#.* make_pages ' '^#.* gen_main ' \
+                'generator, called by' '^#0 ' '^#.* pen_gen_next ' '^#.* read_pages ' '^#.* pager ' \
+                '^#.* task_main '
+        ends_cleanly @pager
+}
+
 # Below first_run makecontext has a frame of libc's, which tells gdb nothing.
 by_hand=yes
 [ -z "$(find src/async -name '*switch_ucontext.o' 2>/dev/null)" ] || by_hand=
@@ -95,7 +104,7 @@ by_hand=yes
 
 # --- alive ------------------------------------------------------------------------------------------
 session 'break look_here' 'run' 'echo @running\n' 'bt' 'echo @tasks\n' 'penstock tasks' \
-        'echo @sleeper\n' 'penstock bt 2' 'echo @newborn\n' 'penstock bt 5' \
+        'echo @sleeper\n' 'penstock bt 2' 'echo @pager\n' 'penstock bt 4' 'echo @newborn\n' 'penstock bt 6' \
         'echo @all\n' 'penstock bt' 'echo @selected\n' 'up' 'penstock bt 3' 'echo @again\n' 'frame' 'bt' \
         'echo @unknown\n' 'penstock bt 77' -- "$program"
 if grep -Eq 'Could not trace the inferior|ptrace: |Cannot create process' "$work/said"; then
@@ -105,16 +114,17 @@ says @running '^#0 .*look_here' '^#1 .* runner ' '^#2 .* task_main ' '^#3 .* fir
 ends_cleanly @running
 tasks_are_listed
 sleeper_is_shown
-says @newborn '^ *5  newborn ' '^#0 '
+pager_is_shown
+says @newborn '^ *6  newborn ' '^#0 '
 ends_cleanly @newborn
 says @all '^ *1  main ' '^#.* run ' '^ *2  sleeper ' '^#.* outer_wait ' '^ *3  waiter ' '^#.* pen_await ' \
-        '^ *4  task-4 ' '^#0 .*look_here' '^ *5  newborn '
+        '^ *5  task-5 ' '^#0 .*look_here' '^ *6  newborn '
 says @again '^#1 .* runner ' '^#0 .*look_here' '^#1 .* runner ' '^#2 .* task_main '
 says @unknown 'no task 77'
 
 # In the loop's own wait no task runs.
 session 'set breakpoint pending on' 'break epoll_wait' 'run' 'echo @idle\n' 'penstock tasks' -- "$program"
-says @idle 'Thread [0-9]+: [1-5] tasks' '^ *1  main +ready'
+says @idle 'Thread [0-9]+: 1 tasks' '^ *1  main +ready'
 
 # --- a core dump --------------------------------------------------------------------------------------
 { (cd "$work" && ulimit -c unlimited && "$program" core); } >/dev/null 2>&1
@@ -123,9 +133,10 @@ if [ -z "$core" ]; then
         echo "gdb: core dumps go elsewhere ($(cat /proc/sys/kernel/core_pattern)): not asserted"
 else
         session 'echo @tasks\n' 'penstock tasks' 'echo @sleeper\n' 'penstock bt 2' \
-                'echo @running\n' 'penstock bt 4' -- "$program" "$core"
+                'echo @pager\n' 'penstock bt 4' 'echo @running\n' 'penstock bt 5' -- "$program" "$core"
         tasks_are_listed
         sleeper_is_shown
+        pager_is_shown
         says @running '^#.* look_here ' '^#.* runner '
         ends_cleanly @running
 fi

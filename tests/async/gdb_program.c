@@ -1,5 +1,6 @@
 /* What tests/async/gdb.sh looks at: tasks that wait at the bottom of functions whose names it knows, and
  * one that runs: it calls `look_here`, and is stopped there or dumps core. */
+#include <penstock/gen.h>
 #include <penstock/group.h>
 #include <penstock/loop.h>
 #include <penstock/task.h>
@@ -38,6 +39,29 @@ static int waiter(void *task)
         return r < 0 ? r : 1;
 }
 
+NOINLINE static int make_pages(struct pen_gen *gen, void *arg)
+{
+        int r = outer_wait(1);
+
+        return r < 0 ? r : pen_gen_yield(gen, arg);
+}
+
+NOINLINE static int read_pages(struct pen_gen *gen)
+{
+        void *page;
+        int r = pen_gen_next(gen, &page);
+
+        return r < 0 ? r : 1;
+}
+
+static int pager(void *arg)
+{
+        PEN_CLEANUP(pen_gen_freep) struct pen_gen *gen = NULL;
+        int r = pen_gen_create(make_pages, arg, &gen);
+
+        return r < 0 ? r : read_pages(gen);
+}
+
 static int never_run(void *arg)
 {
         (void)arg;
@@ -69,7 +93,8 @@ static int run(void *arg)
         (void)arg;
         if (pen_group_create(&group) < 0 ||
             pen_spawn_with(&as_sleeper, sleeper, &depth, &task) < 0 ||
-            pen_group_spawn(group, "waiter", waiter, task) < 0 || pen_yield() < 0 ||
+            pen_group_spawn(group, "waiter", waiter, task) < 0 ||
+            pen_group_spawn(group, "pager", pager, NULL) < 0 || pen_yield() < 0 ||
             pen_group_spawn(group, NULL, runner, &zero) < 0 ||
             pen_group_spawn(group, "newborn", never_run, NULL) < 0)
                 return 1;
