@@ -162,6 +162,51 @@ START_TEST(guards_are_the_kernels_or_mappings_or_a_canary)
 }
 END_TEST
 
+/* Whether the kernel says `flag` of the mapping that `address` is in. */
+static bool mapping_has(const char *address, const char *flag)
+{
+        FILE *smaps = fopen("/proc/self/smaps", "re");
+        unsigned long first, end;
+        bool there = false, has = false;
+        char line[512];
+
+        ck_assert_ptr_nonnull(smaps);
+        while (fgets(line, sizeof(line), smaps)) {
+                if (sscanf(line, "%lx-%lx ", &first, &end) == 2)
+                        there = (uintptr_t)address >= first && (uintptr_t)address < end;
+                else if (there && strncmp(line, "VmFlags:", 8) == 0)
+                        has = strstr(line, flag) != NULL;
+        }
+        fclose(smaps);
+        return has;
+}
+
+/* Not one by one: a huge page would span many, and each cost as much as it is long. */
+START_TEST(stacks_are_kept_from_huge_pages_guarded_or_not)
+{
+        struct stack *stacks[3];
+        struct stack_pool pool;
+
+        for (int guarded = 0; guarded < 2; guarded++) {
+                stack_pool_init(&pool, 0);
+                if (!guarded) {
+                        pool.kernel_guards = false;
+                        pool.max_guards = 0;
+                }
+                for (size_t i = 0; i < ARRAY_SIZE(stacks); i++) {
+                        ck_assert_int_eq(
+                                stack_acquire(&pool, i == 2 ? (size_t)4 << 20 : 0, &stacks[i]), 0);
+                        ck_assert(stacks[i]->guarded == guarded);
+                        ck_assert(mapping_has(stacks[i]->low, " nh"));
+                        ck_assert(mapping_has(stacks[i]->top - 1, " nh"));
+                }
+                for (size_t i = 0; i < ARRAY_SIZE(stacks); i++)
+                        stack_release(&pool, stacks[i]);
+                stack_pool_deinit(&pool);
+        }
+}
+END_TEST
+
 START_TEST(mappings_for_guards_are_counted_and_given_back)
 {
         struct stack_pool pool;
@@ -507,6 +552,7 @@ int main(void)
         return RUN_SUITE("stack", stack_given_back_is_used_again, not_every_free_stack_stays_warm,
                          other_sizes_are_rounded_up_and_not_pooled,
                          guards_are_the_kernels_or_mappings_or_a_canary,
+                         stacks_are_kept_from_huge_pages_guarded_or_not,
                          mappings_for_guards_are_counted_and_given_back,
                          overflow_dies_at_the_guard_or_is_found_at_the_switch,
                          overflow_is_reported_with_the_name_of_the_task,
