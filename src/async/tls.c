@@ -40,7 +40,7 @@ static int load_authorities(SSL_CTX *context, const struct pen_tls_options *opti
         STACK_OF(X509_NAME) * names;
 
         if (!options->ca_file)
-                return SSL_CTX_set_default_verify_paths(context) == 1 ? 0 : -ENOMEM;
+                return 0;
         if (SSL_CTX_load_verify_file(context, options->ca_file) != 1)
                 return refuse(options->ca_file, "certificate", error);
         if (!options->verify_client)
@@ -50,6 +50,19 @@ static int load_authorities(SSL_CTX *context, const struct pen_tls_options *opti
                 return refuse(options->ca_file, "certificate", error);
         SSL_CTX_set_client_CA_list(context, names);
         return 0;
+}
+
+static int load_system(void *arg)
+{
+        struct pen_tls *tls = arg;
+
+        tls->system = SSL_CTX_set_default_verify_paths(tls->context) != 1;
+        return tls->system ? -ENOMEM : 0;
+}
+
+int tls_load_system(struct pen_tls *tls)
+{
+        return tls->system ? pen_on_thread_stack(load_system, tls) : 0;
 }
 
 static int load_identity(SSL_CTX *context, const struct pen_tls_options *options, char *error)
@@ -122,6 +135,7 @@ int pen_tls_create(const struct pen_tls_options *options, struct pen_tls **ret_t
         if (!c.tls)
                 return -ENOMEM;
         *c.tls = (struct pen_tls){ .refs = 1,
+                                   .system = !options->ca_file && !options->insecure,
                                    .insecure = options->insecure,
                                    .verify_client = options->verify_client };
         r = pen_on_thread_stack(load, &c); /* parsing is deep */

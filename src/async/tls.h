@@ -16,6 +16,7 @@ struct pen_tls {
         SSL_CTX *context;
         BIO_METHOD *method;
         bool insecure, verify_client;
+        bool system; /* its authorities are trusted, and not loaded yet */
 };
 
 /* Of a stream. */
@@ -30,6 +31,9 @@ struct tls {
 /* --- tls.c ------------------------------------------------------------------------------------- */
 
 void tls_say(char *error, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* The system's authorities, a long list, at the first server to be checked. -ENOMEM. */
+int tls_load_system(struct pen_tls *tls);
 
 /* --- tls_stream.c ------------------------------------------------------------------------------ */
 

@@ -121,24 +121,30 @@ int tls_close(struct pen_stream *s)
 
 /* --- the handshake ------------------------------------------------------------------------------ */
 
+static bool is_address(const char *name)
+{
+        unsigned char address[sizeof(struct in6_addr)];
+
+        return inet_pton(AF_INET, name, address) == 1 || inet_pton(AF_INET6, name, address) == 1;
+}
+
+/* Of an empty name OpenSSL would make: any. */
+static bool set_name(SSL *ssl, const char *name)
+{
+        if (is_address(name))
+                return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), name) == 1;
+        return *name && SSL_set1_host(ssl, name) == 1 && SSL_set_tlsext_host_name(ssl, name) == 1;
+}
+
 static int expect_server(SSL *ssl, struct pen_tls *shared, const char *name, char *error)
 {
-        X509_VERIFY_PARAM *param = SSL_get0_param(ssl);
-        unsigned char address[sizeof(struct in6_addr)];
-        bool digits =
-                inet_pton(AF_INET, name, address) == 1 || inet_pton(AF_INET6, name, address) == 1;
-
         SSL_set_connect_state(ssl);
         SSL_set_verify(ssl, shared->insecure ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, NULL);
-        if (digits)
-                return X509_VERIFY_PARAM_set1_ip_asc(param, name) == 1 ? 0 : -ENOMEM;
-        if (*name == '\0' && shared->insecure)
-                return 0;
-        /* Of an empty name OpenSSL would make: any. */
-        if (*name && SSL_set1_host(ssl, name) == 1 && SSL_set_tlsext_host_name(ssl, name) == 1)
-                return 0;
-        tls_say(error, "'%s' is no name of a server", name);
-        return -EINVAL;
+        if (!set_name(ssl, name) && !shared->insecure) {
+                tls_say(error, "'%s' is no name of a server", name);
+                return -EINVAL;
+        }
+        return tls_load_system(shared);
 }
 
 static int expect_client(SSL *ssl, struct pen_tls *shared, char *error)
@@ -244,6 +250,7 @@ static void give_up(struct pen_stream *s)
 {
         stream_send(s); /* the alert, which says to the peer why */
         s->write_error = s->tls->error = -EPROTO;
+        s->readable = true; /* to meet that at once */
         stream_send(s);
 }
 
