@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/x509v3.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -22,14 +23,14 @@ void tls_say(char *error, const char *format, ...)
 /* What OpenSSL has met with the file: that it cannot be read, or what is in it. */
 static int refuse(const char *file, const char *wanted, char *error)
 {
-        unsigned long first = ERR_peek_error(), last = ERR_peek_last_error();
-        const char *reason = ERR_reason_error_string(last);
+        unsigned long cause = ERR_peek_error(); /* what followed from it says less */
+        const char *reason = ERR_reason_error_string(cause);
 
-        if (ERR_SYSTEM_ERROR(first)) {
-                tls_say(error, "%s: %s", file, strerror(ERR_GET_REASON(first)));
-                return -ERR_GET_REASON(first);
+        if (ERR_SYSTEM_ERROR(cause)) {
+                tls_say(error, "%s: %s", file, strerror(ERR_GET_REASON(cause)));
+                return -ERR_GET_REASON(cause);
         }
-        if (ERR_GET_REASON(last) == ERR_R_MALLOC_FAILURE)
+        if (ERR_GET_REASON(cause) == ERR_R_MALLOC_FAILURE)
                 return -ENOMEM;
         tls_say(error, "%s: no usable %s: %s", file, wanted, reason ? reason : "unknown");
         return -EINVAL;
@@ -82,6 +83,7 @@ static int load_identity(SSL_CTX *context, const struct pen_tls_options *options
 static int know_no_passphrase(char *to, int size, int writing, void *arg)
 {
         (void)to, (void)size, (void)writing, (void)arg;
+        ERR_raise(ERR_LIB_PEM, PEM_R_PROBLEMS_GETTING_PASSWORD);
         return -1;
 }
 
