@@ -19,7 +19,7 @@ static int serve_one(void *arg)
         int r = c->handler(c->stream, c->arg);
 
         if (r < 0 && r != -ECANCELED)
-                loop_log(current_loop, PEN_LOG_ERROR, "%s failed: %s",
+                loop_log(current_loop, PEN_LOG_ERROR, "task %s failed: %s",
                          pen_task_name(pen_task_current()), strerror(-r));
         pen_stream_free(c->stream);
         free(c);
@@ -45,7 +45,7 @@ int pen_serve(struct pen_listener *listener, int (*handler)(struct pen_stream *s
 {
         struct connection c = { .handler = handler, .arg = arg };
         PEN_CLEANUP(pen_group_freep) struct pen_group *group = NULL;
-        int r = pen_group_create(&group);
+        int r = pen_task_current() ? pen_group_create(&group) : -EDEADLK;
 
         while (r == 0 && (r = pen_accept(listener, &c.stream)) == 0) {
                 int refused = start(group, &c);

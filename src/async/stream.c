@@ -33,13 +33,19 @@ static bool is_drained(const struct pen_stream *s)
         return buffer_size(&s->out) == 0 && (LIKELY(!s->tls) || buffer_size(&s->tls->sealed) == 0);
 }
 
+static ssize_t send_nowait(struct pen_stream *s, const void *data, size_t size)
+{
+        if (UNLIKELY(s->pipe))
+                return write(s->fd, data, size);
+        return send(s->fd, data, size, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
 void stream_send(struct pen_stream *s)
 {
         struct buffer *b;
 
         while (s->writable && s->write_error == 0 && buffer_size(b = to_send(s)) > 0) {
-                ssize_t n =
-                        send(s->fd, buffer_data(b), buffer_size(b), MSG_NOSIGNAL | MSG_DONTWAIT);
+                ssize_t n = send_nowait(s, buffer_data(b), buffer_size(b));
 
                 if (n >= 0)
                         buffer_consume(b, (size_t)n);
@@ -96,7 +102,9 @@ static int create(struct pen_loop *loop, int fd, struct pen_stream **ret_stream)
                 free(s);
                 return errno ? -errno : -ENOMEM;
         }
-        (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)); /* not of a Unix one */
+        /* A Unix socket has no such option, which is no matter. */
+        s->pipe = setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)) < 0 &&
+                  errno == ENOTSOCK;
         *ret_stream = s;
         return 0;
 }
@@ -128,7 +136,8 @@ void pen_stream_free(struct pen_stream *s)
                 return;
         list_remove(&s->flush.link);
         event_del(&s->event);
-        close(s->fd);
+        if (s->fd >= 0)
+                close(s->fd);
         tls_free(s->tls);
         buffer_deinit(&s->in);
         buffer_deinit(&s->out);
@@ -252,7 +261,8 @@ ssize_t stream_receive(struct pen_stream *s, void *data, size_t size)
         ssize_t n;
 
         do
-                n = recv(s->fd, data, size, MSG_DONTWAIT);
+                n = UNLIKELY(s->pipe) ? read(s->fd, data, size)
+                                      : recv(s->fd, data, size, MSG_DONTWAIT);
         while (n < 0 && errno == EINTR);
         if (n >= 0)
                 return n;
@@ -390,6 +400,16 @@ int pen_stream_drain(struct pen_stream *s)
         return r < 0 ? r : s->write_error;
 }
 
+/* A pipe has one direction only. */
+static int close_pipe(struct pen_stream *s)
+{
+        event_del(&s->event);
+        close(s->fd);
+        s->fd = -1;
+        s->write_error = -EPIPE;
+        return 0;
+}
+
 int pen_stream_shutdown(struct pen_stream *s)
 {
         int r = pen_stream_drain(s);
@@ -401,5 +421,8 @@ int pen_stream_shutdown(struct pen_stream *s)
         }
         if (r < 0)
                 return r;
-        return shutdown(s->fd, SHUT_WR) < 0 ? -errno : 0;
+        if (s->pipe)
+                return close_pipe(s);
+        /* Not connected any more: the peer was faster, and has missed nothing. */
+        return shutdown(s->fd, SHUT_WR) < 0 && errno != ENOTCONN ? -errno : 0;
 }

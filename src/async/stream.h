@@ -12,6 +12,7 @@ struct tls;
 struct pen_stream {
         struct pen_loop *loop;
         int fd;
+        bool pipe; /* an end of one, and no socket */
         struct event event;
         bool readable, writable; /* perhaps: the kernel has not said no since it said yes */
         struct pen_task *reader, *writer; /* that wait */
