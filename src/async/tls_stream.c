@@ -257,13 +257,13 @@ static void give_up(struct pen_stream *s)
 int pen_stream_start_tls(struct pen_stream *s, struct pen_tls *tls, const char *server_name,
                          char error[256])
 {
-        int r = task_checkpoint(s->loop->current);
+        int r = pen_stream_drain(s);
 
         if (r < 0)
                 return r;
         if (s->tls)
                 return -EALREADY;
-        if (s->reader || s->writer || buffer_size(&s->in) > 0 || buffer_size(&s->out) > 0)
+        if (s->reader || buffer_size(&s->in) > 0)
                 return -EBUSY;
         r = create(s, tls, server_name, error);
         if (r < 0)

@@ -366,6 +366,76 @@ IN_VIRTUAL_LOOP(end_that_was_not_said_is_a_truncation)
         return 0;
 }
 
+static int shut_down(void *stream)
+{
+        return pen_stream_shutdown(stream);
+}
+
+IN_VIRTUAL_LOOP(all_that_was_written_comes_before_the_end)
+{
+        TLS_PAIR(p);
+        struct pen_task *t;
+        char byte;
+
+        ck_assert_int_eq(put_much(p.client.stream, MUCH), 0);
+        t = spawn(shut_down, p.client.stream);
+        ck_assert_int_eq(pen_sleep(PEN_SEC), 0);
+        ck_assert(!pen_task_done(t));
+        ck_assert_int_eq((int)get_much(p.server.stream, MUCH), MUCH);
+        ck_assert_int_eq((int)pen_stream_read(p.server.stream, &byte, 1), 0);
+        ck_assert_int_eq(finish(t), 0);
+        return 0;
+}
+
+/* The peer ends, well or badly, while much is still on its way to it. */
+static void end_early(bool well)
+{
+        TLS_PAIR(p);
+        char byte;
+
+        ck_assert_int_eq(put_much(p.client.stream, MUCH), 0);
+        ck_assert_int_eq(pen_within(PEN_SEC, drain, p.client.stream), -ETIME);
+        if (well)
+                ck_assert_int_eq(pen_stream_shutdown(p.server.stream), 0);
+        else
+                ck_assert_int_eq(shutdown(pen_stream_fd(p.server.stream), SHUT_WR), 0);
+        ck_assert_int_eq((int)pen_stream_read(p.client.stream, &byte, 1), well ? 0 : -EPIPE);
+        ck_assert_int_eq((int)get_much(p.server.stream, MUCH), MUCH);
+        ck_assert_int_eq(pen_stream_shutdown(p.client.stream), 0);
+        ck_assert_int_eq((int)pen_stream_read(p.server.stream, &byte, 1), 0);
+}
+
+IN_VIRTUAL_LOOP(peer_that_has_ended_still_gets_the_rest)
+{
+        end_early(true);
+        end_early(false);
+        return 0;
+}
+
+IN_VIRTUAL_LOOP(cancelled_shutdown_may_be_called_again)
+{
+        TLS_PAIR(p);
+        char byte;
+
+        ck_assert_int_eq(put_much(p.client.stream, MUCH), 0);
+        ck_assert_int_eq(pen_within(PEN_SEC, shut_down, p.client.stream), -ETIME);
+        ck_assert_int_eq((int)get_much(p.server.stream, MUCH), MUCH);
+        ck_assert_int_eq(pen_stream_shutdown(p.client.stream), 0);
+        ck_assert_int_eq((int)pen_stream_read(p.server.stream, &byte, 1), 0);
+        return 0;
+}
+
+IN_VIRTUAL_LOOP(text_among_the_records_ends_the_connection)
+{
+        static const char text[] = "this was written around TLS";
+        TLS_PAIR(p);
+        char byte;
+
+        ck_assert_int_gt((int)send(pen_stream_fd(p.client.stream), text, sizeof(text), 0), 0);
+        ck_assert_int_eq((int)pen_stream_read(p.server.stream, &byte, 1), -EPROTO);
+        return 0;
+}
+
 IN_VIRTUAL_LOOP(record_that_was_touched_ends_the_connection)
 {
         PAIR(p);
@@ -502,7 +572,7 @@ IN_VIRTUAL_LOOP(silent_peer_is_left_to_the_deadline)
 
 /* --- around the handshake ----------------------------------------------------------------------------------- */
 
-IN_VIRTUAL_LOOP(tls_begins_with_nothing_under_way)
+IN_VIRTUAL_LOOP(what_was_read_ahead_is_not_taken_for_tls)
 {
         PAIR(p);
         struct pen_task *t;
@@ -511,9 +581,6 @@ IN_VIRTUAL_LOOP(tls_begins_with_nothing_under_way)
         expect_line(p.client.stream, "go on\n");
         ck_assert_int_eq(side_start(&p.client), -EBUSY); /* "ahead" came in the clear */
         expect_read(p.client.stream, "ahead");
-        ck_assert_int_eq(put(p.client.stream, "x"), 0);
-        ck_assert_int_eq(side_start(&p.client), -EBUSY);
-        expect_read(p.server.stream, "x");
         t = spawn(read_byte, p.client.stream);
         ck_assert_int_eq(pen_yield(), 0);
         ck_assert_int_eq(side_start(&p.client), -EBUSY);
@@ -525,6 +592,26 @@ IN_VIRTUAL_LOOP(tls_begins_with_nothing_under_way)
         ck_assert_int_eq(side_start(&p.client), -EALREADY);
         ck_assert_int_eq(put(p.client.stream, "well"), 0);
         expect_read(p.server.stream, "well");
+        return 0;
+}
+
+static int read_and_start(void *arg)
+{
+        struct side *side = arg;
+
+        return get_much(side->stream, MUCH) == (ssize_t)MUCH ? side_start(side) : -EIO;
+}
+
+IN_VIRTUAL_LOOP(what_was_written_before_goes_before_in_the_clear)
+{
+        PAIR(p);
+        struct pen_task *t = spawn(read_and_start, &p.server);
+
+        ck_assert_int_eq(put_much(p.client.stream, MUCH), 0);
+        ck_assert_int_eq(side_start(&p.client), 0);
+        ck_assert_int_eq(finish(t), 0);
+        ck_assert_int_eq(put(p.client.stream, "hello"), 0);
+        expect_read(p.server.stream, "hello");
         return 0;
 }
 
@@ -660,10 +747,14 @@ int main(void)
                 small_writes_of_one_turn_are_one_record, much_goes_both_ways_at_once,
                 keys_change_in_the_midst_of_it, drain_waits_for_a_peer_that_does_not_read,
                 memory_for_what_waits_is_what_waits, end_is_said_and_the_other_way_stays_open,
-                end_that_was_not_said_is_a_truncation, record_that_was_touched_ends_the_connection,
-                cancelled_read_loses_nothing, two_readers_or_two_writers_are_refused,
-                handshake_can_be_cancelled_at_any_moment, handshake_that_is_cut_anywhere_fails,
-                silent_peer_is_left_to_the_deadline, tls_begins_with_nothing_under_way,
+                end_that_was_not_said_is_a_truncation, all_that_was_written_comes_before_the_end,
+                peer_that_has_ended_still_gets_the_rest, cancelled_shutdown_may_be_called_again,
+                text_among_the_records_ends_the_connection,
+                record_that_was_touched_ends_the_connection, cancelled_read_loses_nothing,
+                two_readers_or_two_writers_are_refused, handshake_can_be_cancelled_at_any_moment,
+                handshake_that_is_cut_anywhere_fails, silent_peer_is_left_to_the_deadline,
+                what_was_read_ahead_is_not_taken_for_tls,
+                what_was_written_before_goes_before_in_the_clear,
                 what_others_write_in_the_handshake_goes_under_tls,
                 nothing_is_said_in_the_clear_after_a_failure, what_is_no_tls_is_refused,
                 context_may_go_before_its_streams, peer_that_has_gone_is_told_without_a_signal,
