@@ -1,1 +1,213 @@
+/* A body runs on a stack of its own, as the task that asks for the next item: meanwhile that task's
+ * context and stack are the body's. So whatever befalls the task there (it suspends, it asks for the
+ * thread's stack, it overflows) befalls the right stack, and nobody else need know of generators.
+ */
 #include <penstock/gen.h>
+
+#include <errno.h>
+
+#include <async/loop.h>
+
+struct pen_gen {
+        struct pen_loop *loop;
+        struct list link; /* among the loop's, as long as it has a stack */
+        int (*fn)(struct pen_gen *gen, void *arg);
+        void *arg;
+        int result;
+
+        enum {
+                GEN_NEW,
+                GEN_BEGUN,
+                GEN_ENDED,
+        } state;
+        struct stack *stack;    /* NULL: ended */
+        struct context context; /* of the body, while it stands at a yield */
+        struct context caller;  /* of who is in `next`: his own stack */
+        void *item;
+
+        bool closing;           /* no item is handed over any more */
+        bool orphaned;          /* freed where nobody can wait for the body */
+        struct pen_task *task;  /* that the body runs as */
+        struct pen_task *freer; /* waits until no task is in it */
+};
+
+int pen_gen_create(int (*fn)(struct pen_gen *gen, void *arg), void *arg, struct pen_gen **ret_gen)
+{
+        struct pen_loop *loop = current_loop;
+        struct pen_gen *gen;
+        int r;
+
+        if (!loop)
+                return -ENXIO;
+        gen = malloc(sizeof(*gen));
+        if (!gen)
+                return -ENOMEM;
+        *gen = (struct pen_gen){ .loop = loop, .fn = fn, .arg = arg };
+        r = stack_acquire(&loop->stacks, 0, &gen->stack);
+        if (r < 0) {
+                free(gen);
+                return r;
+        }
+        list_append(&loop->generators, &gen->link);
+        *ret_gen = gen;
+        return 0;
+}
+
+static void give_stack_back(struct pen_gen *gen)
+{
+        if (gen->state != GEN_NEW)
+                context_deinit(&gen->context);
+        gen->state = GEN_ENDED;
+        list_remove(&gen->link);
+        stack_release(&gen->loop->stacks, TAKE(gen->stack));
+}
+
+/* --- to the body and back ----------------------------------------------------------------------- */
+
+static void gen_main(void *arg)
+{
+        struct pen_gen *gen = arg;
+
+        context_arrived(&gen->context);
+        gen->result = gen->fn(gen, gen->arg);
+        gen->state = GEN_ENDED;
+        context_leave(&gen->context, &gen->caller);
+}
+
+static void gen_begin(struct pen_gen *gen)
+{
+        context_init(&gen->context, gen->stack->low, stack_start(gen->stack, 0), gen_main, gen);
+        gen->state = GEN_BEGUN;
+}
+
+/* Runs the body as `task` until it yields or ends. */
+static void gen_run(struct pen_gen *gen, struct pen_task *task)
+{
+        struct stack *own = task->stack;
+
+        if (gen->state == GEN_NEW)
+                gen_begin(gen);
+        task_check_stack(task);
+        gen->task = task;
+        gen->caller = task->context;
+        task->context = gen->context;
+        task->stack = gen->stack;
+        context_switch(&gen->caller, &gen->context);
+        task_check_stack(task);
+        task->stack = own;
+        task->context = gen->caller;
+        gen->task = NULL;
+        if (gen->state == GEN_ENDED)
+                give_stack_back(gen);
+        if (gen->freer)
+                task_wake(gen->freer);
+}
+
+int pen_gen_next(struct pen_gen *gen, void **ret_item)
+{
+        struct pen_task *task = pen_task_current();
+        int r;
+
+        if (!task)
+                return -EDEADLK;
+        if (gen->task)
+                return -EBUSY;
+        r = gen->state == GEN_NEW ? 0 : task_checkpoint(task);
+        if (r < 0 || gen->state == GEN_ENDED)
+                return r;
+        gen_run(gen, task);
+        if (gen->state == GEN_ENDED)
+                return MIN(gen->result, 0);
+        *ret_item = gen->item;
+        return 1;
+}
+
+int pen_gen_yield(struct pen_gen *gen, void *item)
+{
+        struct pen_task *task = pen_task_current();
+
+        if (!task || task->stack != gen->stack)
+                return -EPERM;
+        if (!gen->closing) {
+                gen->item = item;
+                context_switch(&gen->context, &gen->caller);
+        }
+        return gen->closing ? -ECANCELED : 0;
+}
+
+/* --- the end ------------------------------------------------------------------------------------ */
+
+/* Sees the body to its end, and whoever is in it out. `task` may be NULL if it has not begun. */
+static void gen_close(struct pen_gen *gen, struct pen_task *task)
+{
+        gen->closing = true;
+        gen->freer = task;
+        pen_uncancellable_begin();
+        while (gen->task)
+                (void)task_suspend(task, "a generator's end");
+        if (gen->state == GEN_BEGUN)
+                gen_run(gen, task);
+        pen_uncancellable_end();
+        if (gen->stack)
+                give_stack_back(gen);
+}
+
+static int free_orphan(void *gen)
+{
+        pen_gen_free(gen);
+        return 0;
+}
+
+void pen_gen_free(struct pen_gen *gen)
+{
+        struct pen_task *task = pen_task_current();
+
+        if (!gen)
+                return;
+        if (gen->state == GEN_BEGUN && !task) {
+                gen->orphaned = true;
+                (void)pen_spawn(free_orphan, gen, NULL); /* no memory: at the loop's end, then */
+                return;
+        }
+        gen_close(gen, task);
+        free(gen);
+}
+
+void pen_gen_freep(struct pen_gen **gen)
+{
+        pen_gen_free(*gen);
+}
+
+static struct pen_gen *first_of(struct pen_loop *loop)
+{
+        return list_empty(&loop->generators) ? NULL
+                                             : list_first(&loop->generators, struct pen_gen, link);
+}
+
+static int close_all(void *loop)
+{
+        struct pen_gen *gen;
+
+        while ((gen = first_of(loop))) {
+                gen_close(gen, pen_task_current());
+                if (gen->orphaned)
+                        free(gen);
+        }
+        return 0;
+}
+
+bool loop_generators_close(struct pen_loop *loop)
+{
+        return first_of(loop) && pen_spawn(close_all, loop, NULL) == 0;
+}
+
+void loop_generators_free(struct pen_loop *loop)
+{
+        struct pen_gen *gen;
+
+        while ((gen = first_of(loop))) {
+                give_stack_back(gen);
+                if (gen->orphaned)
+                        free(gen);
+        }
+}

@@ -6,10 +6,11 @@
 
 struct pen_group {
         struct pen_task *parent;
+        struct mark begun; /* how the parent's requests stood then */
         struct list children;
         size_t n;
         int error;        /* of the first child that failed */
-        bool stopping;    /* takes no more children */
+        bool stopping;    /* its children were cancelled, or it was joined: it takes no more */
         bool joining;     /* the parent waits for the children */
         bool interrupted; /* the parent was cancelled by us: a child failed while it was elsewhere */
         struct request request;
@@ -25,7 +26,7 @@ int pen_group_create(struct pen_group **ret_group)
         group = malloc(sizeof(*group));
         if (!group)
                 return -ENOMEM;
-        *group = (struct pen_group){ .parent = parent };
+        *group = (struct pen_group){ .parent = parent, .begun = task_mark(parent) };
         list_init(&group->children);
         *ret_group = group;
         return 0;
@@ -56,6 +57,13 @@ void pen_group_cancel(struct pen_group *group)
                 pen_task_cancel(list_entry(i, struct pen_task, group_link));
 }
 
+/* By the group itself, once: a second request would interrupt the cleanup of the children. */
+static void stop(struct pen_group *group)
+{
+        if (!group->stopping)
+                pen_group_cancel(group);
+}
+
 size_t pen_group_size(const struct pen_group *group)
 {
         return group->n;
@@ -68,7 +76,7 @@ void group_child_ended(struct pen_group *group, struct pen_task *child)
         child->retrieved = true;
         if (child->result < 0 && child->result != -ECANCELED && group->error == 0) {
                 group->error = child->result;
-                pen_group_cancel(group);
+                stop(group);
                 if (!group->joining) {
                         group->interrupted = true;
                         task_request(group->parent, &group->request);
@@ -94,7 +102,7 @@ static int wait_for_children(struct pen_group *group)
         while (group->n > 0 && r == 0)
                 r = task_suspend(group->parent, "its group");
         if (r < 0)
-                pen_group_cancel(group);
+                stop(group);
         pen_uncancellable_begin();
         while (group->n > 0 && task_suspend(group->parent, "its cancelled group") == 0)
                 ;
@@ -114,8 +122,7 @@ int pen_group_join(struct pen_group *group)
         r = wait_for_children(group);
         if (group->error == 0)
                 return r;
-        if (r < 0)
-                task_redeliver(group->parent);
+        task_redeliver(group->parent, group->begun); /* who meets the error shall meet those too */
         return group->error;
 }
 
@@ -124,7 +131,7 @@ void pen_group_free(struct pen_group *group)
         if (!group)
                 return;
         if (group->n > 0) {
-                pen_group_cancel(group);
+                stop(group);
                 pen_uncancellable_begin();
                 (void)wait_for_children(group);
                 pen_uncancellable_end();

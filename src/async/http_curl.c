@@ -15,11 +15,11 @@ static void finish(struct transfer *t, CURLcode code)
         curl_multi_remove_handle(t->client->multi, t->easy);
         list_remove(&t->link);
         t->code = code;
-        curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &t->status);
         if (code == CURLE_COULDNT_CONNECT)
                 curl_easy_getinfo(t->easy, CURLINFO_OS_ERRNO, &t->os_error);
         t->done = true;
-        task_wake(t->task);
+        if (t->task)
+                task_wake(t->task);
 }
 
 static void act(struct pen_http_client *c, int fd, int flags)
@@ -227,6 +227,28 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
         look_at_timer(c);
 }
 
+/* What curl kept when it was paused comes at once, and may pause it again. */
+static void resume(struct transfer *t)
+{
+        CURLcode code;
+
+        list_remove(&t->link);
+        t->paused = false;
+        code = curl_easy_pause(t->easy, CURLPAUSE_CONT);
+        if (code != CURLE_OK)
+                finish(t, code);
+}
+
+void http_resume(struct transfer *t)
+{
+        struct pen_http_client *c = t->client;
+
+        if (!list_empty(&t->link))
+                return;
+        list_append(&c->resumed, &t->link);
+        loop_defer(c->loop, &c->kick);
+}
+
 static void run_kick(struct deferred *deferred)
 {
         struct pen_http_client *c = container_of(deferred, struct pen_http_client, kick);
@@ -237,6 +259,8 @@ static void run_kick(struct deferred *deferred)
                 t->failure = -ENOMEM;
                 finish(t, CURLE_OUT_OF_MEMORY);
         }
+        while (!list_empty(&c->resumed))
+                resume(list_first(&c->resumed, struct transfer, link));
         act(c, CURL_SOCKET_TIMEOUT, 0);
 }
 
@@ -308,6 +332,7 @@ int pen_http_client_create(const struct pen_http_options *options,
         c->kick.fn = run_kick;
         list_init(&c->kick.link);
         list_init(&c->broken);
+        list_init(&c->resumed);
         evtimer_assign(&c->timer, c->loop->base, on_timer, c);
         r = copy_options(c, options);
         if (r == 0)

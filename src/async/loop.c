@@ -79,7 +79,7 @@ static inline void switch_to(struct pen_loop *loop, struct pen_task *from, struc
         context_switch(&from->context, &to->context);
 }
 
-static void report_overflow(struct pen_task *task)
+void task_report_overflow(struct pen_task *task)
 {
         loop_log(task->loop, PEN_LOG_ERROR, "task %s has run past the end of its stack",
                  task->name);
@@ -96,8 +96,7 @@ int task_suspend(struct pen_task *task, const char *what)
         r = task_checkpoint(task);
         if (r < 0)
                 return r;
-        if (UNLIKELY(!stack_intact(task->stack)))
-                report_overflow(task);
+        task_check_stack(task);
         task->state = TASK_SUSPENDED;
         task->waits_for = what;
         switch_to(loop, task, choose_next(loop));
@@ -119,8 +118,7 @@ int pen_yield(void)
         r = task_checkpoint(task);
         if (r < 0)
                 return r;
-        if (UNLIKELY(!stack_intact(task->stack)))
-                report_overflow(task);
+        task_check_stack(task);
         task->waits_for = "its turn";
         task_make_ready(task);
         switch_to(loop, task, choose_next(loop));

@@ -90,13 +90,17 @@ int loop_create(const struct pen_options *options, struct pen_loop **ret_loop)
         loop->root = (struct pen_task){ .loop = loop, .state = TASK_RUNNING, .name = "the loop" };
         list_init(&loop->root.done_hooks);
         loop->current = &loop->root;
+        list_init(&loop->generators);
         list_init(&loop->tasks);
         list_init(&loop->calls);
         list_init(&loop->deferred);
         pthread_mutex_init(&loop->lock, NULL);
         context_init_thread(&loop->root.context);
         stack_pool_init(&loop->stacks, options->stack_size);
-        random_seed(&loop->random, options->seed);
+        if (options->seed)
+                random_seed(&loop->random, options->seed);
+        else
+                random_seed_from_system(&loop->random);
         loop->now = loop_time(loop);
         r = create_base(loop);
         if (r < 0) {
@@ -111,10 +115,12 @@ int loop_create(const struct pen_options *options, struct pen_loop **ret_loop)
 
 void loop_free(struct pen_loop *loop)
 {
+        loop->ending = true; /* for calls that come now */
         loop_resolver_free(loop);
         loop_threads_free(loop);
         loop_signals_free(loop);
         loop_run_calls(loop);
+        loop_generators_free(loop);
         if (loop->wake_event)
                 event_free(loop->wake_event);
         if (loop->alarm)
@@ -171,10 +177,12 @@ int pen_run_with(const struct pen_options *options, int (*fn)(void *arg), void *
                 }
         r = pen_task_result(main_task);
         loop->ending = true; /* what leftovers spawn in their cleanup is cancelled as they are */
-        cancel_all(loop);
-        while (loop->n_tasks > 0)
-                if (!loop_turn(loop, true))
-                        cancel_all(loop);
+        do {
+                cancel_all(loop);
+                while (loop->n_tasks > 0)
+                        if (!loop_turn(loop, true))
+                                cancel_all(loop);
+        } while (loop_generators_close(loop));
         pen_task_unref(main_task);
 out:
         loop_free(loop);

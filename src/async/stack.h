@@ -19,7 +19,7 @@
 struct stack {
         char *low, *top;
         struct stack *next_free;
-        unsigned index; /* among its slab's: colours the top, see task.c */
+        unsigned index; /* among its slab's: colours the top */
         bool guarded;
         bool pooled;
         unsigned valgrind_id;
@@ -42,6 +42,15 @@ void stack_pool_deinit(struct stack_pool *pool); /* all stacks have been given b
 /* `size` 0: the pool's. -ENOMEM. */
 int stack_acquire(struct stack_pool *pool, size_t size, struct stack **ret_stack);
 void stack_release(struct stack_pool *pool, struct stack *stack);
+
+/* Where the first frame goes, below `size` bytes for who owns the stack. The tops of neighbours are
+ * shifted against each other, or the same few cache sets would serve them all. */
+static inline void *stack_start(const struct stack *stack, size_t size)
+{
+        size_t colour = stack->index % 8 * 128;
+
+        return (void *)(((uintptr_t)stack->top - colour - size) & ~(uintptr_t)63);
+}
 
 /* False: something has written past the end of an unguarded stack. */
 static inline bool stack_intact(const struct stack *stack)

@@ -28,7 +28,7 @@ static void expire(struct timer *timer)
         task_request(scope->task, &scope->request);
 }
 
-void pen_timeout_begin(struct pen_timeout *timeout, pen_usec usec)
+void pen_timeout_begin_at(struct pen_timeout *timeout, pen_usec when)
 {
         struct scope *scope = scope_of(timeout);
 
@@ -36,8 +36,13 @@ void pen_timeout_begin(struct pen_timeout *timeout, pen_usec usec)
         if (!scope->task)
                 return;
         scope->cancelling = scope->task->cancelling;
-        if (pen_timeout_reschedule(timeout, usec) < 0)
+        if (timer_start(scope->task->loop, &scope->timer, when) < 0)
                 expire(&scope->timer); /* no memory for a timer: better too early than never */
+}
+
+void pen_timeout_begin(struct pen_timeout *timeout, pen_usec usec)
+{
+        pen_timeout_begin_at(timeout, time_after(pen_now(), usec));
 }
 
 int pen_timeout_reschedule(struct pen_timeout *timeout, pen_usec usec)
