@@ -64,6 +64,7 @@ static int end_round(struct pen_barrier *b, int answer)
 int pen_barrier_wait(struct pen_barrier *b)
 {
         struct party me = { .waiter.task = b->loop->current };
+        struct mark before;
         int r = task_checkpoint(me.waiter.task);
 
         if (r < 0)
@@ -74,6 +75,7 @@ int pen_barrier_wait(struct pen_barrier *b)
                 return end_round(b, 0);
         list_append(&b->line, &me.waiter.link);
         b->waiting++;
+        before = task_mark(me.waiter.task);
         r = task_suspend(me.waiter.task, "a barrier");
         if (!me.waiter.woken) {
                 list_remove(&me.waiter.link);
@@ -81,7 +83,7 @@ int pen_barrier_wait(struct pen_barrier *b)
                 return r;
         }
         if (r < 0)
-                task_redeliver(me.waiter.task); /* the round was over before */
+                task_redeliver(me.waiter.task, before); /* the round was over before */
         return me.answer;
 }
 
