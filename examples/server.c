@@ -119,7 +119,7 @@ static int run(void *arg)
         PEN_CLEANUP(pen_listener_freep) struct pen_listener *listener = NULL;
         PEN_CLEANUP(pen_group_freep) struct pen_group *group = NULL;
         struct server server = { 0 };
-        int failed, r;
+        int failed = 0, r;
 
         r = pen_listen("127.0.0.1:0", &listener);
         server.listener = listener;

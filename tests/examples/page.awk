@@ -1,5 +1,6 @@
-# A page with the files that it shows: behind a line that is a link to a file, `[PATH](../PATH)`, the next
-# block is that file. Told the files it has shown on standard error, a line each.
+# A page with the files that it shows: below a line that begins with a link to one, `[PATH](../PATH)`,
+# the next block is that file. The files it has shown are told on
+# standard error, a line each.
 shown != "" && /^```/ {
         print
         while ((getline line <shown) > 0)
@@ -13,6 +14,6 @@ shown != "" && /^```/ {
         next
 }
 { print }
-match($0, /^\[[a-z_\/.]+\]\(\.\.\/[a-z_\/.]+\):?$/) {
+/^\[[a-z_\/.]+\.[a-z]+\]\(\.\.\// {
         shown = substr($0, 2, index($0, "]") - 2)
 }
