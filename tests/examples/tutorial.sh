@@ -34,7 +34,7 @@ export PATH
 cd "$work" || exit 1
 
 fault() {
-        echo "$page: $1"
+        printf '%s\n' "$page: $1"
         bad=1
 }
 
