@@ -1,4 +1,5 @@
 /* libcurl's multi interface on the loop: its sockets, its time, its life. */
+#include <async/debug.h>
 #include <async/http.h>
 
 #include <errno.h>
@@ -36,6 +37,7 @@ static void act(struct pen_http_client *c, int fd, int flags)
         CURLMsg *message;
         int n;
 
+        loop_awake(c->loop);
         /* For want of memory it forgets a socket, and does not say whose. */
         if (curl_multi_socket_action(c->multi, fd, flags, &n) == CURLM_OUT_OF_MEMORY)
                 list_for_each(i, &c->running)
