@@ -1,4 +1,5 @@
 /* libcurl's multi interface on the loop: its sockets, its time, its life. */
+#include <async/debug.h>
 #include <async/http.h>
 
 #include <errno.h>
@@ -28,6 +29,7 @@ static void act(struct pen_http_client *c, int fd, int flags)
         CURLMsg *message;
         int n;
 
+        loop_awake(c->loop);
         curl_multi_socket_action(c->multi, fd, flags, &n);
         while ((message = curl_multi_info_read(c->multi, &n))) {
                 CURLcode code = message->data.result;

@@ -76,11 +76,16 @@ static void on_interrupt(evutil_socket_t signo, short what, void *arg)
         pen_task_cancel(task);
 }
 
+static bool in_main_thread(void)
+{
+        return gettid() == getpid();
+}
+
 void loop_cancel_on_interrupt(struct pen_loop *loop, struct pen_task *task)
 {
         struct sigaction now;
 
-        if (gettid() != getpid() || sigaction(SIGINT, NULL, &now) < 0 || now.sa_handler != SIG_DFL)
+        if (!in_main_thread() || sigaction(SIGINT, NULL, &now) < 0 || now.sa_handler != SIG_DFL)
                 return;
         loop->interrupt = evsignal_new(loop->base, SIGINT, on_interrupt, task);
         if (loop->interrupt && event_add(loop->interrupt, NULL) < 0)
@@ -125,6 +130,8 @@ int pen_signal_wait(const int *signals, size_t n)
 
         if (!loop)
                 return -EDEADLK;
+        if (!in_main_thread())
+                return -EPERM;
         r = task_checkpoint(loop->current);
         if (r == 0)
                 r = watch_all(loop, signals, n);

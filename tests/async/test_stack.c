@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <async/stack.h>
+#include <penstock/gen.h>
 
 #define SIZE STACK_SIZE_DEFAULT
 
@@ -113,6 +114,12 @@ START_TEST(other_sizes_are_rounded_up_and_not_pooled)
         stack_pool_init(&pool, 1);
         ck_assert_uint_ge(pool.size, STACK_SIZE_MIN);
         stack_pool_deinit(&pool);
+
+        for (size_t size = SIZE_MAX; size > (size_t)1 << 48; size >>= 1) {
+                stack_pool_init(&pool, size);
+                ck_assert_int_eq(stack_acquire(&pool, 0, &stack), -ENOMEM);
+                stack_pool_deinit(&pool);
+        }
 }
 END_TEST
 
@@ -152,6 +159,51 @@ START_TEST(guards_are_the_kernels_or_mappings_or_a_canary)
         ck_assert(stack_intact(stack)); /* cleaned */
         stack_release(&pool, stack);
         stack_pool_deinit(&pool);
+}
+END_TEST
+
+/* Whether the kernel says `flag` of the mapping that `address` is in. */
+static bool mapping_has(const char *address, const char *flag)
+{
+        FILE *smaps = fopen("/proc/self/smaps", "re");
+        unsigned long first, end;
+        bool there = false, has = false;
+        char line[512];
+
+        ck_assert_ptr_nonnull(smaps);
+        while (fgets(line, sizeof(line), smaps)) {
+                if (sscanf(line, "%lx-%lx ", &first, &end) == 2)
+                        there = (uintptr_t)address >= first && (uintptr_t)address < end;
+                else if (there && strncmp(line, "VmFlags:", 8) == 0)
+                        has = strstr(line, flag) != NULL;
+        }
+        fclose(smaps);
+        return has;
+}
+
+/* Not one by one: a huge page would span many, and each cost as much as it is long. */
+START_TEST(stacks_are_kept_from_huge_pages_guarded_or_not)
+{
+        struct stack *stacks[3];
+        struct stack_pool pool;
+
+        for (int guarded = 0; guarded < 2; guarded++) {
+                stack_pool_init(&pool, 0);
+                if (!guarded) {
+                        pool.kernel_guards = false;
+                        pool.max_guards = 0;
+                }
+                for (size_t i = 0; i < ARRAY_SIZE(stacks); i++) {
+                        ck_assert_int_eq(
+                                stack_acquire(&pool, i == 2 ? (size_t)4 << 20 : 0, &stacks[i]), 0);
+                        ck_assert(stacks[i]->guarded == guarded);
+                        ck_assert(mapping_has(stacks[i]->low, " nh"));
+                        ck_assert(mapping_has(stacks[i]->top - 1, " nh"));
+                }
+                for (size_t i = 0; i < ARRAY_SIZE(stacks); i++)
+                        stack_release(&pool, stacks[i]);
+                stack_pool_deinit(&pool);
+        }
 }
 END_TEST
 
@@ -204,6 +256,47 @@ static int write_the_lowest_word(void *world)
         return pen_yield();
 }
 
+static int recurse_in_body(struct pen_gen *gen, void *world)
+{
+        (void)gen;
+        return recurse_too_deep(world);
+}
+
+static int write_and_yield(struct pen_gen *gen, void *world)
+{
+        (void)world;
+        *(uint64_t *)pen_task_current()->stack->low = 1;
+        return pen_gen_yield(gen, NULL);
+}
+
+static int ask(int (*body)(struct pen_gen *gen, void *arg))
+{
+        PEN_CLEANUP(pen_gen_freep) struct pen_gen *gen = NULL;
+        void *item;
+
+        ck_assert_int_eq(pen_gen_create(body, NULL, &gen), 0);
+        return pen_gen_next(gen, &item);
+}
+
+static int recurse_in_generator(void *world)
+{
+        (void)world;
+        return ask(recurse_in_body);
+}
+
+static int write_the_lowest_word_in_generator(void *world)
+{
+        (void)world;
+        return ask(write_and_yield);
+}
+
+static int write_the_lowest_word_and_ask(void *world)
+{
+        (void)world;
+        *(uint64_t *)pen_task_current()->stack->low = 1;
+        return ask(recurse_in_body);
+}
+
 /* The signal that a task of a child process dies by. */
 static int signal_of(int (*fn)(void *world), bool guards)
 {
@@ -232,6 +325,10 @@ START_TEST(overflow_dies_at_the_guard_or_is_found_at_the_switch)
         ck_assert_int_eq(signal_of(recurse_too_deep, true), SIGSEGV);
         ck_assert_int_eq(signal_of(write_the_lowest_word, true), 0);
         ck_assert_int_eq(signal_of(write_the_lowest_word, false), SIGABRT);
+        ck_assert_int_eq(signal_of(recurse_in_generator, true), SIGSEGV);
+        ck_assert_int_eq(signal_of(write_the_lowest_word_in_generator, true), 0);
+        ck_assert_int_eq(signal_of(write_the_lowest_word_in_generator, false), SIGABRT);
+        ck_assert_int_eq(signal_of(write_the_lowest_word_and_ask, false), SIGABRT);
 }
 END_TEST
 
@@ -295,6 +392,20 @@ START_TEST(overflow_is_reported_with_the_name_of_the_task)
         last_words_of(NULL, recurse_too_deep, words, sizeof(words));
         ck_assert_str_eq(words,
                          "penstock: task task-2 has run past the end of its stack of 64 KiB\n");
+}
+END_TEST
+
+START_TEST(overflow_in_a_generator_is_reported_with_the_name_of_the_task)
+{
+        char words[4096];
+
+        if (checker_rules_faults()) {
+                fputs(skipped, stderr);
+                return;
+        }
+        last_words_of("digger", recurse_in_generator, words, sizeof(words));
+        ck_assert_str_eq(words,
+                         "penstock: task digger has run past the end of its stack of 64 KiB\n");
 }
 END_TEST
 
@@ -441,9 +552,11 @@ int main(void)
         return RUN_SUITE("stack", stack_given_back_is_used_again, not_every_free_stack_stays_warm,
                          other_sizes_are_rounded_up_and_not_pooled,
                          guards_are_the_kernels_or_mappings_or_a_canary,
+                         stacks_are_kept_from_huge_pages_guarded_or_not,
                          mappings_for_guards_are_counted_and_given_back,
                          overflow_dies_at_the_guard_or_is_found_at_the_switch,
                          overflow_is_reported_with_the_name_of_the_task,
+                         overflow_in_a_generator_is_reported_with_the_name_of_the_task,
                          other_faults_are_not_called_an_overflow,
                          handler_for_faults_that_somebody_has_set_stays,
                          each_task_rounds_its_own_way, registers_survive_a_switch,
