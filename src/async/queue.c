@@ -31,7 +31,7 @@ struct pen_queue {
                 void **ring;
                 struct entry *entries;
         };
-        size_t mask; /* of the ring; its size, or how many entries there is room for, is a power of two */
+        size_t mask;  /* the room there is, a power of two, less one */
         size_t first; /* these run freely; & mask is the place */
         size_t end;
         size_t maxsize; /* SIZE_MAX: none */
