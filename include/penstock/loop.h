@@ -25,8 +25,9 @@ enum pen_log_level {
 /* Start from PEN_OPTIONS_DEFAULT: a zero is a choice, not always the default. */
 struct pen_options {
         enum pen_clock clock;
-        uint64_t
-                seed; /* not 0: pick the next runnable task at random, the same for the same seed */
+        /* not 0: pick the next runnable task at random. The same seed, the same order, the same
+         * jitter; without one jitter is another in each run */
+        uint64_t seed;
         size_t stack_size; /* bytes of a task's stack, without its guard; 0: 64 KiB */
         unsigned
                 threads; /* at most so many for pen_to_thread; 0: 4 more than there are CPUs, at most 32 */
@@ -44,9 +45,9 @@ struct pen_options {
         }
 
 /* Runs fn(arg) as the main task of a new loop and answers what it returned. Tasks that are left
- * over by then are cancelled and awaited. In the main thread, if the disposition of SIGINT is the
- * default: the first SIGINT cancels the main task, a second one kills. SIGPIPE, if it is at its
- * default, is ignored from then on.
+ * over by then are cancelled and awaited, then generators that are half-way are ended. In the main
+ * thread, if the disposition of SIGINT is the default: the first SIGINT cancels the main task, a
+ * second one kills. SIGPIPE, if it is at its default, is ignored from then on.
  * -EBUSY: a loop runs in this thread already.  -ENOMEM, -EMFILE: the loop could not be made.
  */
 int pen_run(int (*fn)(void *arg), void *arg);

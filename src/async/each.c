@@ -47,7 +47,8 @@ static int run_all(struct each *e)
         return r;
 }
 
-int pen_each(void *const *items, size_t n, size_t limit, int (*fn)(void *item, void *arg), void *arg)
+int pen_each(void *const *items, size_t n, size_t limit, int (*fn)(void *item, void *arg),
+             void *arg)
 {
         struct each e = {
                 .items = items,

@@ -52,16 +52,11 @@ int pen_group_spawn(struct pen_group *group, const char *name, int (*fn)(void *a
 
 void pen_group_cancel(struct pen_group *group)
 {
+        if (group->stopping)
+                return;
         group->stopping = true;
         list_for_each(i, &group->children)
                 pen_task_cancel(list_entry(i, struct pen_task, group_link));
-}
-
-/* By the group itself, once: a second request would interrupt the cleanup of the children. */
-static void stop(struct pen_group *group)
-{
-        if (!group->stopping)
-                pen_group_cancel(group);
 }
 
 size_t pen_group_size(const struct pen_group *group)
@@ -81,7 +76,7 @@ void group_child_ended(struct pen_group *group, struct pen_task *child)
         child->retrieved = true;
         if (child->result < 0 && child->result != -ECANCELED && group->error == 0) {
                 group->error = child->result;
-                stop(group);
+                pen_group_cancel(group);
                 if (!group->joining) {
                         group->interrupted = true;
                         task_request(group->parent, &group->request);
@@ -107,7 +102,7 @@ static int wait_for_children(struct pen_group *group)
         while (group->n > 0 && r == 0)
                 r = task_suspend(group->parent, "its group");
         if (r < 0)
-                stop(group);
+                pen_group_cancel(group);
         pen_uncancellable_begin();
         while (group->n > 0 && task_suspend(group->parent, "its cancelled group") == 0)
                 ;
@@ -136,7 +131,7 @@ void pen_group_free(struct pen_group *group)
         if (!group)
                 return;
         if (group->n > 0) {
-                stop(group);
+                pen_group_cancel(group);
                 pen_uncancellable_begin();
                 (void)wait_for_children(group);
                 pen_uncancellable_end();

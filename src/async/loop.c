@@ -96,8 +96,8 @@ static inline void switch_to(struct pen_loop *loop, struct pen_task *from, struc
 
 void task_report_overflow(struct pen_task *task)
 {
-        loop_log(task->loop, PEN_LOG_ERROR, "task %s has run past the end of its stack",
-                 task->name);
+        loop_log(task->loop, PEN_LOG_ERROR, "task %s has run past the end of its stack of %zu KiB",
+                 pen_task_name(task), (size_t)(task->stack->top - task->stack->low) >> 10);
         abort();
 }
 

@@ -61,9 +61,9 @@ struct pen_task {
         enum task_state state;
 
         bool interrupt; /* a cancellation is to be delivered now: undelivered and not masked */
-        unsigned undelivered; /* cancellation requests */
-        uint64_t requests;    /* ever made: each is known by its number */
-        uint64_t delivered;   /* the number of the last one that was */
+        unsigned undelivered;    /* cancellation requests */
+        uint64_t requests;       /* ever made: each is known by its number */
+        uint64_t delivered;      /* the number of the last one that was */
         unsigned cancelling;     /* requests, delivered or not, less those taken back */
         unsigned uncancellable;  /* depth */
         struct pen_task *awaits; /* a cancellation goes on to this one */

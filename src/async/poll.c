@@ -64,7 +64,7 @@ static void poll_events(struct pen_loop *loop, pen_usec usec)
         if (UNLIKELY(loop->watch) && usec > 0)
                 usec = watch_wait(loop, usec);
         if (usec == 0) {
-                event_base_loop(loop->base, EVLOOP_NONBLOCK);
+                event_base_loop(loop->base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
                 return;
         }
         if (usec != PEN_FOREVER) {

@@ -70,25 +70,26 @@ static int open_one(struct pen_pool *pool, void **ret_item)
         return 0;
 }
 
-/* The last used one that may be used again, or a new one. `usable` has no way to say that it was
- * cancelled: that somebody requested it meanwhile does. */
+/* The last used one that may be used again, or a new one. */
 static int find_one(struct pen_pool *pool, void **ret_item)
 {
         const struct pen_pool_options *options = &pool->options;
-        unsigned cancelling = pen_cancelling();
+        struct pen_task *task = pool->loop->current;
+        struct mark before = task_mark(task);
 
         while (pool->n_idle > 0) {
                 void *item = pool->idle[--pool->n_idle];
+                int r;
 
                 if (!options->usable || options->usable(options->data, item)) {
                         *ret_item = item;
                         return 0;
                 }
                 close_one(pool, item);
-                if (pen_cancelling() > cancelling) {
-                        (void)task_checkpoint(pool->loop->current); /* if it was not told yet */
-                        return -ECANCELED;
-                }
+                task_redeliver(task, before); /* `usable` may have met one, and cannot tell */
+                r = task_checkpoint(task);
+                if (r < 0)
+                        return r;
         }
         return open_one(pool, ret_item);
 }

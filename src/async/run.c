@@ -46,6 +46,7 @@ static void mute(int severity, const char *message)
 static int create_base(struct pen_loop *loop)
 {
         struct event_config *config = event_config_new();
+        int r = 0;
 
         if (!config)
                 return -ENOMEM;
@@ -54,11 +55,17 @@ static int create_base(struct pen_loop *loop)
         event_config_set_flag(config, EVENT_BASE_FLAG_PRECISE_TIMER | EVENT_BASE_FLAG_NOLOCK |
                                               EVENT_BASE_FLAG_NO_CACHE_TIME |
                                               EVENT_BASE_FLAG_IGNORE_ENV);
+        /* For want of memory it would quietly make do with poll, which has no edges. */
+        event_config_require_features(config, EV_FEATURE_ET);
+        errno = 0;
         loop->base = event_base_new_with_config(config);
+        if (loop->base)
+                loop->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        if (loop->wake_fd < 0)
+                r = errno == EMFILE || errno == ENFILE ? -errno : -ENOMEM;
         event_config_free(config);
-        loop->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-        if (!loop->base || loop->wake_fd < 0)
-                return -EMFILE;
+        if (r < 0)
+                return r;
         loop->alarm = evtimer_new(loop->base, on_alarm, NULL);
         loop->wake_event =
                 event_new(loop->base, loop->wake_fd, EV_READ | EV_PERSIST, on_wake, loop);

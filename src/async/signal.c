@@ -49,12 +49,15 @@ static int watch(struct pen_loop *loop, int signo)
         if (!w)
                 return -ENOMEM;
         *w = (struct signal_watch){ .signo = signo, .line = &loop->signals->line };
+        errno = 0;
         w->event = evsignal_new(loop->base, signo, on_signal, w);
         if (!w->event || event_add(w->event, NULL) < 0) {
+                int r = errno == ENOMEM ? -ENOMEM : -EINVAL;
+
                 if (w->event)
                         event_free(w->event);
                 free(w);
-                return -EINVAL;
+                return r;
         }
         w->next = loop->signals->first;
         loop->signals->first = w;

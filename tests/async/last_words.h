@@ -13,13 +13,13 @@ static inline void last_words_say(int signo)
 {
         if (write(STDERR_FILENO, last_words_text, strlen(last_words_text)) < 0)
                 _exit(signo);
-        /* On return the fault, or abort, happens again, and the default takes over. */
+        raise(signo); /* on return, and the default takes over */
 }
 
 /* Sets them; "" takes them back. Checkers that look at faults themselves keep theirs. */
 static inline __attribute__((format(printf, 1, 2))) void last_words(const char *format, ...)
 {
-        static const int signals[] = { SIGABRT, SIGBUS, SIGSEGV };
+        static const int signals[] = { SIGABRT, SIGALRM, SIGBUS, SIGSEGV };
         struct sigaction action = { .sa_flags = (int)SA_RESETHAND };
         va_list args;
 
