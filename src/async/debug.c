@@ -375,6 +375,11 @@ void watch_awake(struct pen_loop *loop)
                 loop->watch->since = loop_real_time();
 }
 
+bool watch_has_looked(const struct watch *watch)
+{
+        return watch->captured == watch->since;
+}
+
 /* --- the order ---------------------------------------------------------------------------------- */
 
 uint64_t pen_trace_hash(void)
