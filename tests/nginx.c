@@ -39,8 +39,8 @@ static const char make_files[] =
         "key ca\n"
         "openssl req -x509 -new -key ca.key -subj '/CN=authority of a test' -days 2 -out ca.crt "
         "-addext basicConstraints=critical,CA:TRUE\n"
-        "certificate good 2 'DNS:localhost,DNS:*.test,IP:127.0.0.1'\n"
-        "certificate expired -1 'DNS:localhost,DNS:*.test,IP:127.0.0.1'\n"
+        "certificate good 2 'DNS:localhost,DNS:*.nginx.test,IP:127.0.0.1'\n"
+        "certificate expired -1 'DNS:localhost,DNS:*.nginx.test,IP:127.0.0.1'\n"
         "certificate other 2 'DNS:other.example'\n"
         "mkdir -p files/zero tmp\n"
         "truncate -s 1M files/zero/1m\n"
@@ -62,7 +62,7 @@ static const char locations[] =
         "location /hello { return 200 hello; }\n"
         "location /slow/ { alias files/zero/; limit_rate 64k; }\n"
         "location /text { gzip on; gzip_types *; gzip_http_version 1.0; gzip_min_length 1; }\n"
-        "location /chunked { sub_filter upon Upon; sub_filter_once off; }\n"
+        "location /chunked { sub_filter upon Upon; sub_filter_once off; sub_filter_types *; }\n"
         "location /204 { return 204; }\n"
         "location /close { keepalive_timeout 0; return 200 bye; }\n"
         "location /small { client_max_body_size 1k; return 200 small; }\n";
@@ -96,18 +96,19 @@ static void prepare_child(pid_t parent, const char *folder, const char *output)
         extend_path();
 }
 
+/* Its status. It may be called outside of tests. */
 static int run(const char *folder, const char *output, const char *script)
 {
         pid_t parent = getpid(), pid = fork();
-        int status;
+        int status = -1;
 
-        ck_assert_int_ge(pid, 0);
         if (pid == 0) {
                 prepare_child(parent, folder, output);
                 execlp("sh", "sh", "-e", "-c", script, NULL);
                 _exit(127);
         }
-        ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+        if (pid > 0)
+                waitpid(pid, &status, 0);
         return status;
 }
 

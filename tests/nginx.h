@@ -23,9 +23,9 @@ struct nginx;
 /* Its ports on the loopback. */
 enum nginx_door {
         NGINX_PLAIN,
-        NGINX_TLS,        /* HTTP/1.1, and a certificate for localhost, 127.0.0.1 and *.test */
-        NGINX_HTTP2,      /* over TLS, with the same */
-        NGINX_EXPIRED,    /* TLS with one that was valid until yesterday */
+        NGINX_TLS,     /* HTTP/1.1, and a certificate for localhost, 127.0.0.1 and *.nginx.test */
+        NGINX_HTTP2,   /* over TLS, with the same */
+        NGINX_EXPIRED, /* TLS with one that was valid until yesterday */
         NGINX_OTHER_NAME, /* with one for other.example */
         NGINX_DOORS,
 };

@@ -9,6 +9,14 @@
  * cancelled before its first run still runs, and meets the request at its first PEN_ASYNC call:
  * nobody else would free its `arg`. One that returns without another such call has never met it,
  * and its result stands.
+ *
+ * C differs too in that a task has a stack of fixed size (64 KiB unless the options say otherwise),
+ * and below it a guard of 64 KiB: running into that ends the process by SIGSEGV, after a line on
+ * standard error that names the task. Before Linux 6.13 a guard costs mappings, so only as many
+ * tasks have one as half of vm.max_map_count pays for, 16,382 by default. Those past that are as
+ * far apart, but it takes a look at the lowest word of the stack, whenever the task suspends or
+ * ends, to find that it was written: a line in the log, and SIGABRT. There may be 100,000 tasks and
+ * more either way.
  */
 #pragma once
 

@@ -29,11 +29,13 @@ void pen_timeout_begin(struct pen_timeout *scope, pen_usec usec);
  * a time of 0. */
 void pen_timeout_begin_at(struct pen_timeout *scope, pen_usec when);
 
-/* Moves the deadline to `usec` from now. -ETIME: it has expired already. */
+/* Moves the deadline to `usec` from now. -ETIME: it has expired already.  -ENOMEM: there was none
+ * before, and is none now. */
 int pen_timeout_reschedule(struct pen_timeout *scope, pen_usec usec);
 bool pen_timeout_expired(const struct pen_timeout *scope);
 
-/* Ends the scope, always to be called, and answers `r`, or -ETIME in place of -ECANCELED. */
+/* Ends the scope, always to be called, and answers `r`, or -ETIME in place of -ECANCELED. -ENOMEM in
+ * place of it: there was none for the timer, and the scope expired at its begin. */
 int pen_timeout_end(struct pen_timeout *scope, int r);
 
 /* fn(arg), in the same task, within `usec`. The usual form. C differs from asyncio.wait_for: with 0

@@ -64,6 +64,11 @@ size_t pen_group_size(const struct pen_group *group)
         return group->n;
 }
 
+struct pen_task *group_parent(const struct pen_group *group)
+{
+        return group->parent;
+}
+
 void group_child_ended(struct pen_group *group, struct pen_task *child)
 {
         list_remove(&child->group_link);

@@ -24,6 +24,7 @@ struct pen_group;
 struct resolver;
 struct signals;
 struct thread_pool;
+struct watch;
 
 /* --- time ------------------------------------------------------------------------------------- */
 
@@ -81,6 +82,7 @@ struct pen_task {
         struct list group_link;
 
         const char *waits_for; /* what it is suspended in, for dumps */
+        pen_usec since;        /* when that began */
         uint64_t number;
         char name[32]; /* empty: made of the number when somebody asks */
 };
@@ -99,6 +101,7 @@ struct pen_loop {
         struct pen_task *current; /* the root when no task runs */
         struct pen_task *ready_first, *ready_last;
         unsigned budget;  /* resumptions until the next look at the clock */
+        unsigned slice;   /* that many at a time; in debug mode each is looked at */
         unsigned resumed; /* since the last look at I/O */
         uint64_t looked;  /* at the clock, then */
         pen_usec now;
@@ -135,6 +138,8 @@ struct pen_loop {
 
         struct pen_options options;
         struct random random;
+        uint64_t trace;      /* with a seed: which task ran when */
+        struct watch *watch; /* debug mode's */
 };
 
 extern __thread struct pen_loop *current_loop

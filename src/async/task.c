@@ -16,6 +16,7 @@ static void task_main(void *arg)
         context_arrived(&task->context);
         task->state = TASK_RUNNING;
         task->result = task->fn(task->arg);
+        task_check_stack(task);
         task->state = TASK_DONE;
         loop->ended = task;
         loop->current = &loop->root;

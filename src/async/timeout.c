@@ -10,6 +10,7 @@ struct scope {
         struct pen_task *task; /* NULL: not in a task */
         unsigned cancelling;   /* of the task, at `begin` */
         bool expired;
+        bool starved; /* so it did at once, for want of memory: better too early than never */
         struct request request;
 };
 
@@ -36,8 +37,9 @@ void pen_timeout_begin_at(struct pen_timeout *timeout, pen_usec when)
         if (!scope->task)
                 return;
         scope->cancelling = scope->task->cancelling;
-        if (timer_start(scope->task->loop, &scope->timer, when) < 0)
-                expire(&scope->timer); /* no memory for a timer: better too early than never */
+        scope->starved = timer_start(scope->task->loop, &scope->timer, when) < 0;
+        if (scope->starved)
+                expire(&scope->timer);
 }
 
 void pen_timeout_begin(struct pen_timeout *timeout, pen_usec usec)
@@ -72,7 +74,7 @@ int pen_timeout_end(struct pen_timeout *timeout, int r)
         if (!scope->expired)
                 return r;
         if (task_take_back(scope->task, &scope->request) <= scope->cancelling && r == -ECANCELED)
-                return -ETIME;
+                return scope->starved ? -ENOMEM : -ETIME;
         return r;
 }
 

@@ -2,96 +2,20 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <string.h>
 
-#include <penstock/group.h>
 #include <penstock/queue.h>
 #include <penstock/sync.h>
-#include <penstock/timeout.h>
-#include <penstock/wait.h>
 
 #include "last_words.h"
 
-#define N_ACTORS 8
 #define N_STEPS 15
-#define N_PLACES 3
-#define QUEUE_SIZE 2
 #define TURNS_MAX 100000
 
-static uint64_t playing; /* this seed */
+uint64_t mixed_seed;
 
-#define HOLDS(condition)                                                         \
-        ck_assert_msg(condition,                                                 \
-                      #condition " (seed %llu: SEED=%llu tests/async/test_seeds" \
-                                 " repeats it)",                                 \
-                      (unsigned long long)playing, (unsigned long long)playing)
+/* --- the model ---------------------------------------------------------------------------------- */
 
-/* --- the model -------------------------------------------------------------------------------- */
-
-/* What an actor may be suspended in. */
-enum wait {
-        FOR_LOCK,
-        FOR_PLACE,
-        FOR_ROOM,
-        FOR_ITEM,
-        FOR_JOIN,
-        FOR_EVENT,
-        N_WAITS,
-};
-
-struct program {
-        struct world w;
-        struct random random;
-        uint64_t trace;
-        bool verbose;
-        struct actor *actors;
-        size_t waiting[N_WAITS];
-
-        struct list lock_line, place_line; /* of struct place, as they came */
-        int n_locked, n_inside;
-        uint64_t n_put, n_got, n_freed, n_unfinished;
-        uint64_t n_sets; /* of the event */
-};
-
-struct item {
-        struct program *program;
-        uint64_t number; /* in the order of the puts */
-};
-
-struct place {
-        struct list link;
-};
-
-struct deadline {
-        struct pen_timeout scope;
-        struct deadline *outer;
-        pen_usec due;
-        bool met;             /* the actor has had its -ECANCELED */
-        unsigned told_before; /* of the actor, at the begin */
-        bool outer_before;    /* the outer one had expired then */
-};
-
-struct actor {
-        struct program *p;
-        struct pen_task *task;
-        int number;
-        bool a_child; /* whom its parent cancels when it likes: the model does not follow that */
-
-        bool told;       /* somebody has cancelled it, and it has not met that yet */
-        unsigned n_told; /* in this step */
-        bool unsure; /* until its end: one request was met and another came, we cannot tell which */
-        struct deadline *deadline;
-        bool sibling_failed;             /* in its group, of whom it is the parent */
-        struct pen_task *const *errands; /* that it waits for with pen_await */
-        uint64_t event_round;
-};
-
-static uint64_t below(struct program *p, uint64_t n)
-{
-        return random_below(&p->random, n);
-}
-
-static void note(struct actor *a, const char *what, int r)
+void note(struct actor *a, const char *what, int r)
 {
         struct program *p = a->p;
 
@@ -115,16 +39,14 @@ static bool has_cause(const struct actor *a)
         return cause;
 }
 
-static void meet_causes(struct actor *a)
+void meet_causes(struct actor *a)
 {
         a->told = a->sibling_failed = false;
         for (struct deadline *d = a->deadline; d; d = d->outer)
                 d->met |= pen_timeout_expired(&d->scope);
 }
 
-/* What every call must keep: -ECANCELED if and only if there is a request, and once for all that
- * there are. */
-static int answered(struct actor *a, const char *what, int r)
+int answered(struct actor *a, const char *what, int r)
 {
         note(a, what, r);
         if (a->a_child || a->unsure)
@@ -134,8 +56,7 @@ static int answered(struct actor *a, const char *what, int r)
         return r;
 }
 
-/* The same of a call that, once cancelled, waits until others have ended: `error` is theirs. */
-static void ended(struct actor *a, const char *what, int r, int error)
+void ended(struct actor *a, const char *what, int r, int error)
 {
         if (r == 0 || error == 0)
                 (void)answered(a, what, r);
@@ -146,7 +67,7 @@ static void ended(struct actor *a, const char *what, int r, int error)
 
 /* --- deadlines -------------------------------------------------------------------------------- */
 
-static void deadline_begin(struct actor *a, struct deadline *d, pen_usec usec)
+void deadline_begin(struct actor *a, struct deadline *d, pen_usec usec)
 {
         *d = (struct deadline){
                 .outer = a->deadline,
@@ -158,8 +79,7 @@ static void deadline_begin(struct actor *a, struct deadline *d, pen_usec usec)
         a->deadline = d;
 }
 
-/* -ETIME exactly if this one expired and nobody else has asked since its begin. */
-static int deadline_end(struct actor *a, struct deadline *d, int r)
+int deadline_end(struct actor *a, struct deadline *d, int r)
 {
         bool expired = pen_timeout_expired(&d->scope);
         bool outer = d->outer && pen_timeout_expired(&d->outer->scope) && !d->outer_before;
@@ -173,338 +93,7 @@ static int deadline_end(struct actor *a, struct deadline *d, int r)
         return answer;
 }
 
-/* --- what actors do ----------------------------------------------------------------------------- */
-
-static int use_lock(struct actor *a)
-{
-        struct program *p = a->p;
-        struct place place;
-        int r;
-
-        list_append(&p->lock_line, &place.link);
-        p->waiting[FOR_LOCK]++;
-        r = answered(a, "lock", pen_lock_acquire(p->w.lock));
-        p->waiting[FOR_LOCK]--;
-        HOLDS(r < 0 || p->lock_line.next == &place.link); /* nobody overtakes */
-        list_remove(&place.link);
-        if (r < 0)
-                return r;
-        HOLDS(++p->n_locked == 1);
-        r = answered(a, "sleep with the lock", pen_sleep(below(p, 3)));
-        if (r < 0)
-                (void)answered(a, "cleanup", pen_yield());
-        p->n_locked--;
-        HOLDS(pen_lock_release(p->w.lock) == 0);
-        return r;
-}
-
-static int use_semaphore(struct actor *a)
-{
-        struct program *p = a->p;
-        struct place place;
-        int r, n_before = 0;
-
-        list_append(&p->place_line, &place.link);
-        p->waiting[FOR_PLACE]++;
-        r = answered(a, "semaphore", pen_semaphore_acquire(p->w.semaphore));
-        p->waiting[FOR_PLACE]--;
-        for (struct list *i = p->place_line.next; i != &place.link; i = i->next)
-                n_before++;
-        list_remove(&place.link);
-        if (r < 0)
-                return r;
-        HOLDS(n_before + ++p->n_inside <= N_PLACES); /* those who came before have theirs */
-        r = answered(a, "yield inside", pen_yield());
-        p->n_inside--;
-        HOLDS(pen_semaphore_release(p->w.semaphore) == 0);
-        return r;
-}
-
-static void free_item(void *item)
-{
-        struct program *p = ((struct item *)item)->program;
-
-        p->n_freed++;
-        free(item);
-}
-
-static int put(struct actor *a)
-{
-        struct program *p = a->p;
-        struct item *item = malloc(sizeof(*item));
-        int r;
-
-        *item = (struct item){ .program = p };
-        p->waiting[FOR_ROOM]++;
-        r = answered(a, "put", pen_queue_put(p->w.queue, item));
-        p->waiting[FOR_ROOM]--;
-        if (r < 0) {
-                free(item);
-                return r;
-        }
-        item->number = p->n_put++;
-        p->n_unfinished++;
-        HOLDS(pen_queue_size(p->w.queue) <= QUEUE_SIZE);
-        return 0;
-}
-
-static void finish(struct program *p, struct item *item)
-{
-        HOLDS(item->number == p->n_got); /* each once, in the order of the puts */
-        p->n_got++;
-        p->n_unfinished--;
-        HOLDS(pen_queue_task_done(p->w.queue) == 0);
-        free(item);
-}
-
-static int get(struct actor *a)
-{
-        struct program *p = a->p;
-        void *item;
-        int r;
-
-        p->waiting[FOR_ITEM]++;
-        r = answered(a, "get", pen_queue_get(p->w.queue, &item));
-        p->waiting[FOR_ITEM]--;
-        if (r == 0)
-                finish(p, item);
-        return r;
-}
-
-static int get_many(struct actor *a)
-{
-        struct program *p = a->p;
-        void *items[3];
-        ssize_t n;
-        int r;
-
-        p->waiting[FOR_ITEM]++;
-        n = pen_queue_get_many(p->w.queue, items, 1 + below(p, 3));
-        p->waiting[FOR_ITEM]--;
-        HOLDS(n != 0);
-        r = answered(a, "get many", (int)n);
-        for (ssize_t i = 0; i < n; i++)
-                finish(p, items[i]);
-        return MIN(r, 0);
-}
-
-static int join_queue(struct actor *a)
-{
-        int r;
-
-        a->p->waiting[FOR_JOIN]++;
-        r = answered(a, "join", pen_queue_join(a->p->w.queue));
-        a->p->waiting[FOR_JOIN]--;
-        return r;
-}
-
-static int use_event(struct actor *a)
-{
-        struct program *p = a->p;
-        int r;
-
-        if (below(p, 2)) {
-                pen_event_set(p->w.event);
-                p->n_sets++;
-                if (below(p, 2))
-                        pen_event_clear(p->w.event);
-                return 0;
-        }
-        a->event_round = p->n_sets;
-        p->waiting[FOR_EVENT]++;
-        r = answered(a, "event", pen_event_wait(p->w.event));
-        p->waiting[FOR_EVENT]--;
-        HOLDS(r < 0 || p->n_sets > a->event_round || pen_event_is_set(p->w.event));
-        a->event_round = UINT64_MAX;
-        if (below(p, 2))
-                pen_event_clear(p->w.event);
-        return r;
-}
-
-/* A deadline within the step's: shorter, longer, or the same moment. */
-static int nest(struct actor *a)
-{
-        struct deadline inner;
-        int r;
-
-        deadline_begin(a, &inner, below(a->p, 3) ? below(a->p, 8) : inner.due);
-        r = answered(a, "sleep in a deadline", pen_sleep(below(a->p, 8)));
-        if (r == 0 && below(a->p, 2))
-                r = use_lock(a);
-        return deadline_end(a, &inner, r);
-}
-
-static int be_uncancellable(struct actor *a)
-{
-        pen_uncancellable_begin();
-        HOLDS(pen_sleep(below(a->p, 5)) == 0);
-        pen_uncancellable_end();
-        return answered(a, "yield, cancellable again", pen_yield());
-}
-
-static int cancel_another(struct actor *a)
-{
-        struct actor *b = &a->p->actors[below(a->p, N_ACTORS)];
-        bool waits = b->errands && !pen_task_done(*b->errands);
-
-        if (pen_task_cancel(b->task)) {
-                b->told |= !waits; /* else the errand has it */
-                b->n_told++;
-        }
-        note(a, "cancel", b->number);
-        return 0;
-}
-
-/* --- errands, and groups: other tasks ----------------------------------------------------------- */
-
-struct crew {
-        struct program *p;
-        struct actor *parent;
-        size_t n_alive;
-        int first_error; /* -ECANCELED is none for a group */
-        bool is_group;
-};
-
-static int work(void *arg)
-{
-        struct crew *crew = arg;
-        struct actor child = { .p = crew->p, .number = crew->parent->number, .a_child = true };
-        struct program *p = crew->p;
-        int r;
-
-        child.task = pen_task_current();
-        child.event_round = UINT64_MAX;
-        switch (below(p, 4)) {
-        case 0:
-                r = use_semaphore(&child);
-                break;
-        case 1:
-                r = use_lock(&child);
-                break;
-        default:
-                r = answered(&child, "sleep", pen_sleep(below(p, 9)));
-                break;
-        }
-        if (r == -ECANCELED && below(p, 3) == 0)
-                r = pen_sleep(below(p, 3)); /* cleanup takes a while */
-        else if (r == -ECANCELED && below(p, 3) == 0)
-                r = 7;
-        else if (r == 0 && below(p, 5) == 0)
-                r = -EIO;
-        crew->n_alive--;
-        if (r < 0 && crew->first_error == 0 && !(crew->is_group && r == -ECANCELED)) {
-                crew->first_error = r;
-                if (crew->is_group)
-                        crew->parent->sibling_failed = true;
-        }
-        return r;
-}
-
-static int group_spawn(struct pen_group *g, struct crew *crew)
-{
-        int r = pen_group_spawn(g, NULL, work, crew);
-
-        HOLDS(r == (crew->first_error < 0 ? -ESHUTDOWN : 0));
-        crew->n_alive += r == 0;
-        return r;
-}
-
-static int group_body(struct actor *a, struct pen_group *g, struct crew *crew)
-{
-        int r = 0;
-
-        for (uint64_t i = below(a->p, 4); i > 0; i--)
-                (void)group_spawn(g, crew);
-        if (below(a->p, 2))
-                r = answered(a, "yield in a group", pen_yield());
-        if (r == 0 && below(a->p, 2))
-                (void)group_spawn(g, crew);
-        return r;
-}
-
-static int use_group(struct actor *a)
-{
-        struct crew crew = { .p = a->p, .parent = a, .is_group = true };
-        struct pen_group *g;
-        int r;
-
-        HOLDS(pen_group_create(&g) == 0);
-        r = group_body(a, g, &crew);
-        if (r < 0 && below(a->p, 2)) {
-                pen_group_free(g);
-                HOLDS(crew.n_alive == 0);
-                a->sibling_failed = false;
-                return crew.first_error < 0 ? -EIO : r;
-        }
-        a->sibling_failed = false; /* it takes that back */
-        r = pen_group_join(g);
-        HOLDS(crew.n_alive == 0);
-        a->sibling_failed = false;
-        HOLDS(crew.first_error == 0 || r == crew.first_error);
-        ended(a, "join a group", r, crew.first_error);
-        pen_group_free(g);
-        return r;
-}
-
-static int await_errand(struct actor *a)
-{
-        struct crew crew = { .p = a->p, .parent = a, .n_alive = 1 };
-        PEN_CLEANUP(pen_task_unrefp) struct pen_task *errand = NULL;
-        int r, result = 12345;
-
-        HOLDS(pen_spawn(work, &crew, &errand) == 0);
-        a->errands = &errand;
-        r = pen_await(errand, &result);
-        a->errands = NULL;
-        if (crew.n_alive > 0) { /* cancelled before it waited: nobody has told the errand */
-                (void)answered(a, "await", r);
-                HOLDS(r == -ECANCELED);
-                pen_task_cancel(errand);
-                pen_uncancellable_begin();
-                HOLDS(pen_await(errand, &result) == 0);
-                pen_uncancellable_end();
-                return r;
-        }
-        note(a, "await", r);
-        HOLDS(r == 0 || r == -ECANCELED);
-        HOLDS(r < 0 || result == pen_task_result(errand));
-        HOLDS(r < 0 || !a->told);
-        meet_causes(a);
-        return r;
-}
-
-static int gather_errands(struct actor *a)
-{
-        struct crew crew = { .p = a->p, .parent = a };
-        size_t n = below(a->p, 4);
-        struct pen_task *errands[3];
-        int r;
-
-        for (size_t i = 0; i < n; i++, crew.n_alive++)
-                HOLDS(pen_spawn(work, &crew, &errands[i]) == 0);
-        r = pen_gather(errands, n, NULL, 0);
-        HOLDS(crew.n_alive == 0);
-        ended(a, "gather", r, crew.first_error);
-        if (r == -ECANCELED && !a->task->interrupt)
-                meet_causes(a);
-        for (size_t i = 0; i < n; i++)
-                pen_task_unref(errands[i]);
-        return r;
-}
-
 /* --- the play ----------------------------------------------------------------------------------- */
-
-static int step(struct actor *a)
-{
-        static int (*const all[])(struct actor *) = {
-                use_lock,         use_semaphore,  put,       put,        get,
-                get_many,         use_event,      nest,      join_queue, nest,
-                be_uncancellable, cancel_another, use_group, use_group,  await_errand,
-                gather_errands,
-        };
-
-        return all[below(a->p, ARRAY_SIZE(all))](a);
-}
 
 static int live(void *arg)
 {
@@ -515,7 +104,7 @@ static int live(void *arg)
                 int r;
 
                 deadline_begin(a, &d, below(a->p, 3) ? below(a->p, 30) : PEN_SEC);
-                r = deadline_end(a, &d, step(a));
+                r = deadline_end(a, &d, mixed_step(a));
                 HOLDS(r == 0 || r == 7 || r == -ETIME || r == -ECANCELED || r == -EIO);
                 HOLDS(pen_cancelling() == a->n_told);
                 HOLDS(a->unsure || a->task->interrupt == a->told);
@@ -566,7 +155,7 @@ static void make(struct program *p, uint64_t seed)
         world_init_seeded(&p->w, seed);
         list_init(&p->lock_line);
         list_init(&p->place_line);
-        HOLDS(pen_queue_create(QUEUE_SIZE, free_item, &p->w.queue) == 0);
+        HOLDS(pen_queue_create(QUEUE_SIZE, mixed_free_item, &p->w.queue) == 0);
         HOLDS(pen_lock_create(&p->w.lock) == 0);
         HOLDS(pen_semaphore_create(N_PLACES, N_PLACES, &p->w.semaphore) == 0);
         HOLDS(pen_event_create(&p->w.event) == 0);
@@ -585,7 +174,7 @@ static void look_at_the_end(struct program *p)
         pen_queue_shutdown(p->w.queue, true);
         HOLDS(p->n_put == p->n_got + p->n_freed);
         HOLDS(pen_queue_task_done(p->w.queue) == -EINVAL);
-        HOLDS(p->w.log[0] == '\0');
+        ck_assert_msg(!p->w.log[0], "%s (SEED=%llu)", p->w.log, (unsigned long long)mixed_seed);
 }
 
 uint64_t mixed_play(uint64_t seed)
@@ -593,7 +182,7 @@ uint64_t mixed_play(uint64_t seed)
         struct actor actors[N_ACTORS] = { 0 };
         struct program p = { .trace = 0xcbf29ce484222325, .actors = actors };
 
-        playing = seed;
+        mixed_seed = seed;
         p.verbose = getenv("SEED");
         last_words("seed %llu ends the process: SEED=%llu tests/async/test_seeds repeats it\n",
                    (unsigned long long)seed, (unsigned long long)seed);

@@ -940,8 +940,10 @@ static int wait_for_nothing(void *world)
 
 static void keep_message(void *log, enum pen_log_level level, const char *message)
 {
+        size_t n = strlen(log);
+
         if (level == PEN_LOG_ERROR)
-                snprintf(log, 256, "%s", message);
+                snprintf((char *)log + n, 256 - n, "%s\n", message);
 }
 
 START_TEST(deadlock_with_the_virtual_clock_is_told_and_ends)

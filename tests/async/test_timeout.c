@@ -1,8 +1,13 @@
 #include "world.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <sys/socket.h>
 
 #include <penstock/queue.h>
+#include <penstock/stream.h>
 #include <penstock/sync.h>
 #include <penstock/timeout.h>
 
@@ -635,6 +640,86 @@ static int uncancelled_scope(void *world)
         return pen_cancelling() == 0;
 }
 PLAY(cancellation_that_was_taken_back_does_not_hide_a_deadline, uncancelled_scope)
+/* --- TCP's own ---------------------------------------------------------------------------------- */
+
+struct unread {
+        struct pen_listener *listener;
+        struct pen_stream *writer, *reader;
+};
+
+static int accept_reader(void *unread)
+{
+        struct unread *u = unread;
+
+        return pen_accept(u->listener, &u->reader);
+}
+
+/* A connection whose other end takes nothing, for longer than the kernel has been told to stand. */
+static void connect_to_one_who_never_reads(struct unread *u, unsigned ms)
+{
+        char address[32];
+        struct pen_task *t;
+        int r;
+
+        ck_assert_int_eq(pen_listen("127.0.0.1:0", &u->listener), 0);
+        ck_assert_int_eq(pen_spawn(accept_reader, u, &t), 0);
+        snprintf(address, sizeof(address), "127.0.0.1:%u", pen_listener_port(u->listener));
+        ck_assert_int_eq(pen_stream_connect(address, &u->writer), 0);
+        ck_assert_int_eq(pen_await(t, &r), 0);
+        ck_assert_int_eq(r, 0);
+        pen_task_unref(t);
+        ck_assert_int_eq(setsockopt(pen_stream_fd(u->writer), IPPROTO_TCP, TCP_USER_TIMEOUT, &ms,
+                                    sizeof(ms)),
+                         0);
+}
+
+static void disconnect(struct unread *u)
+{
+        pen_stream_free(u->writer);
+        pen_stream_free(u->reader);
+        pen_listener_free(u->listener);
+}
+
+/* More than the buffers of both ends hold. */
+static int write_too_much(void *unread)
+{
+        struct unread *u = unread;
+        size_t size = (size_t)64 << 20;
+        char *data = calloc(1, size);
+        int r = pen_stream_write(u->writer, data, size);
+
+        free(data);
+        return r < 0 ? r : pen_stream_drain(u->writer);
+}
+
+static int time_out_by_tcp(void *arg)
+{
+        struct unread u = { .writer = NULL };
+
+        (void)arg;
+        connect_to_one_who_never_reads(&u, 100);
+        ck_assert_int_eq(pen_within(PEN_HOUR, write_too_much, &u), -ETIMEDOUT);
+        disconnect(&u);
+        return 1;
+}
+
+static int time_out_by_scope(void *arg)
+{
+        struct unread u = { .writer = NULL };
+
+        (void)arg;
+        connect_to_one_who_never_reads(&u, 3600000);
+        ck_assert_int_eq(pen_within(10 * PEN_MSEC, write_too_much, &u), -ETIME);
+        disconnect(&u);
+        return 1;
+}
+
+START_TEST(etimedout_is_tcps_and_etime_the_scopes)
+{
+        ck_assert_int_eq(pen_run(time_out_by_tcp, NULL), 1);
+        ck_assert_int_eq(pen_run(time_out_by_scope, NULL), 1);
+}
+END_TEST
 
 int main(void)
 {
@@ -660,5 +745,6 @@ int main(void)
                 after_an_inner_timeout_the_outer_deadline_still_holds,
                 deadline_at_the_moment_of_the_wakeup_wins,
                 deadline_in_the_cleanup_of_a_cancellation_does_not_hide_it,
-                cancellation_that_was_taken_back_does_not_hide_a_deadline);
+                cancellation_that_was_taken_back_does_not_hide_a_deadline,
+                etimedout_is_tcps_and_etime_the_scopes);
 }
