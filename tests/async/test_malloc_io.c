@@ -20,6 +20,11 @@ static void close_pair(int (*fds)[2])
                         close((*fds)[i]);
 }
 
+SCENARIO(real_time)
+{
+        return pen_sleep(PEN_MSEC);
+}
+
 SCENARIO(descriptors)
 {
         PEN_CLEANUP(close_pair) int fds[2] = { -1, -1 };
@@ -230,8 +235,8 @@ int main(void)
 
         failing_init();
         serve_http();
-        r = RUN_SUITE("malloc_io", descriptors, signals, threads, children, streams, unix_streams,
-                      names, http);
+        r = RUN_SUITE("malloc_io", real_time, descriptors, signals, threads, children, streams,
+                      unix_streams, names, http);
         kill(server, SIGKILL);
         return r;
 }
