@@ -117,6 +117,7 @@ struct pen_loop {
         struct pen_task root;
         struct pen_task *ended; /* to be reaped by the root */
         bool ending;            /* main has ended: all others are cancelled */
+        bool closed;            /* it takes no more calls */
         struct errand errand;
 
         struct stack_pool stacks;

@@ -188,8 +188,11 @@ static void run_public_call(struct thread_call *call)
 
 int pen_call_threadsafe(struct pen_loop *loop, void (*fn)(void *arg), void *arg)
 {
-        struct public_call *public = malloc(sizeof(*public));
+        struct public_call *public;
 
+        if (loop->closed)
+                return -ESHUTDOWN;
+        public = malloc(sizeof(*public));
         if (!public)
                 return -ENOMEM;
         *public = (struct public_call){ .call.fn = run_public_call, .fn = fn, .arg = arg };
