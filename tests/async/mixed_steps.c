@@ -207,6 +207,7 @@ struct crew {
         size_t n_alive;
         int first_error; /* -ECANCELED is none for a group */
         bool is_group;
+        bool unmet; /* one that ended had not met a request */
 };
 
 static int do_work(void *arg)
@@ -236,6 +237,7 @@ static int do_work(void *arg)
         else if (r == 0 && below(p, 5) == 0)
                 r = -EIO;
         crew->n_alive--;
+        crew->unmet |= child.task->undelivered > 0;
         if (r < 0 && crew->first_error == 0 && !(crew->is_group && r == -ECANCELED)) {
                 crew->first_error = r;
                 if (crew->is_group)
@@ -315,28 +317,25 @@ static int await_errand(struct actor *a)
 {
         struct crew crew = { .p = a->p, .parent = a, .n_alive = 1 };
         PEN_CLEANUP(pen_task_unrefp) struct pen_task *errand = NULL;
+        unsigned told_before = a->n_told;
         int r, result = 12345;
 
         HOLDS(pen_spawn(do_work, &crew, &errand) == 0);
         a->errands = &errand;
         r = pen_await(errand, &result);
         a->errands = NULL;
-        if (crew.n_alive > 0) { /* cancelled before it waited: nobody has told the errand */
-                (void)answered(a, "await", r);
-                HOLDS(r == -ECANCELED);
-                pen_task_cancel(errand);
-                pen_uncancellable_begin();
-                HOLDS(pen_await(errand, &result) == 0);
-                pen_uncancellable_end();
-                return r;
-        }
         note(a, "await", r);
+        HOLDS(crew.n_alive == 0); /* what was asked of us before went on to it, too */
         HOLDS(r == 0 || r == -ECANCELED);
         /* Cancelled after the errand's end: nobody but us asks how it went. */
         HOLDS(pen_task_result(errand) == result || r == -ECANCELED);
         HOLDS(r < 0 || result != -ECANCELED);
-        HOLDS(r < 0 || !a->told);
-        meet_causes(a);
+        if (r < 0 || !crew.unmet) {
+                meet_causes(a);
+        } else {
+                a->told |= a->n_told > told_before;
+                HOLDS(has_cause(a)); /* what it has not met is ours again */
+        }
         return r;
 }
 
