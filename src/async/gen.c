@@ -26,7 +26,7 @@ struct pen_gen {
         void *item;
 
         bool closing;           /* no item is handed over any more */
-        bool orphaned;          /* freed where nobody can wait for the body */
+        bool orphaned;          /* freed where nobody can wait for the body, nor be made to */
         struct pen_task *task;  /* that the body runs as */
         struct pen_task *freer; /* waits until no task is in it */
 };
@@ -165,8 +165,7 @@ void pen_gen_free(struct pen_gen *gen)
         if (!gen)
                 return;
         if (gen->state == GEN_BEGUN && !task) {
-                gen->orphaned = true;
-                (void)pen_spawn(free_orphan, gen, NULL); /* no memory: at the loop's end, then */
+                gen->orphaned = pen_spawn(free_orphan, gen, NULL) < 0; /* at the loop's end, then */
                 return;
         }
         gen_close(gen, task);
@@ -184,21 +183,23 @@ static struct pen_gen *first_of(struct pen_loop *loop)
                                              : list_first(&loop->generators, struct pen_gen, link);
 }
 
-static int close_all(void *loop)
+/* Only while nobody else lives: a body may spawn in its cleanup, and those have generators in use. */
+static int close_first(void *loop)
 {
-        struct pen_gen *gen;
+        struct pen_task *self = pen_task_current();
+        struct pen_gen *gen = self->loop->n_tasks == 1 ? first_of(loop) : NULL;
 
-        while ((gen = first_of(loop))) {
-                gen_close(gen, pen_task_current());
-                if (gen->orphaned)
-                        free(gen);
-        }
+        if (!gen)
+                return 0;
+        gen_close(gen, self);
+        if (gen->orphaned)
+                free(gen);
         return 0;
 }
 
 bool loop_generators_close(struct pen_loop *loop)
 {
-        return first_of(loop) && pen_spawn(close_all, loop, NULL) == 0;
+        return first_of(loop) && pen_spawn(close_first, loop, NULL) == 0;
 }
 
 void loop_generators_free(struct pen_loop *loop)

@@ -317,8 +317,8 @@ void locals_unref(struct locals *locals);
 
 /* --- rooms that live as long as the loop -------------------------------------------------------- */
 
-/* When all tasks have ended: makes one that ends the bodies that have begun. False: there is none, or no
- * memory for it; `free` abandons them then. */
+/* When all tasks have ended: makes one that ends the first body that has begun; to be called again when
+ * all have ended once more. False: there is none, or no memory for it; `free` abandons them then. */
 bool loop_generators_close(struct pen_loop *loop);
 void loop_generators_free(struct pen_loop *loop);
 void loop_threads_free(struct pen_loop *loop);

@@ -465,6 +465,81 @@ START_TEST(in_any_order_no_item_is_lost_and_every_body_ends)
 }
 END_TEST
 
+/* --- at the loop's end -------------------------------------------------------------------------- */
+
+/* Begun by a task that is cancelled already: it is met inside. */
+static int end_slowly(struct pen_gen *gen, void *ended)
+{
+        (void)gen;
+        ck_assert_int_eq(pen_sleep(PEN_FOREVER), -ECANCELED);
+        ck_assert_int_eq(pen_sleep(PEN_SEC), 0);
+        ++*(int *)ended;
+        return 0;
+}
+
+static int use_another(void *ended)
+{
+        struct pen_gen *gen = gen_of(end_slowly, ended);
+
+        ck_assert_int_eq(next_of(gen), 0);
+        pen_gen_free(gen);
+        return 0;
+}
+
+static int spawn_in_cleanup(struct pen_gen *gen, void *ended)
+{
+        ck_assert_int_eq(yield_number(gen, 1), -ECANCELED);
+        ck_assert_int_eq(pen_spawn(use_another, ended, NULL), 0);
+        ck_assert_int_eq(pen_sleep(1), 0);
+        return 0;
+}
+
+static int leave_one_that_spawns(void *ended)
+{
+        shared = gen_of(spawn_in_cleanup, ended);
+        return next_of(shared) == 1 ? 0 : -EIO;
+}
+
+START_TEST(generator_of_a_task_that_cleanup_spawned_stays_its_own)
+{
+        int ended = 0;
+
+        ck_assert_int_eq(run_virtual(leave_one_that_spawns, &ended), 0);
+        ck_assert_int_eq(ended, 1);
+        pen_gen_free(shared);
+}
+END_TEST
+
+static void free_from_the_root(void *arg)
+{
+        (void)arg;
+        pen_gen_free(shared);
+}
+
+static int have_it_freed(struct pen_gen *gen, void *ended)
+{
+        ck_assert_int_eq(yield_number(gen, 1), -ECANCELED);
+        ck_assert_int_eq(pen_call_threadsafe(pen_loop_current(), free_from_the_root, NULL), 0);
+        ck_assert_int_eq(pen_sleep(1), 0);
+        ++*(int *)ended;
+        return 0;
+}
+
+static int leave_one_to_be_freed(void *ended)
+{
+        shared = gen_of(have_it_freed, ended);
+        return next_of(shared) == 1 ? 0 : -EIO;
+}
+
+START_TEST(freed_outside_of_a_task_while_the_loop_ends_it_a_body_ends_once)
+{
+        int ended = 0;
+
+        ck_assert_int_eq(run_virtual(leave_one_to_be_freed, &ended), 0);
+        ck_assert_int_eq(ended, 1);
+}
+END_TEST
+
 int main(void)
 {
         return RUN_SUITE("gen_end", free_tells_the_body_and_waits_for_it,
@@ -479,5 +554,7 @@ int main(void)
                          free_outlasts_the_cancellation_of_the_task_that_is_in_it,
                          many_live_at_once_and_their_stacks_are_used_again,
                          body_that_has_ended_gives_its_stack_back_at_once,
-                         in_any_order_no_item_is_lost_and_every_body_ends);
+                         in_any_order_no_item_is_lost_and_every_body_ends,
+                         generator_of_a_task_that_cleanup_spawned_stays_its_own,
+                         freed_outside_of_a_task_while_the_loop_ends_it_a_body_ends_once);
 }
