@@ -48,10 +48,10 @@ static int consume(void *arg)
 
 static int run(void *arg)
 {
-        PEN_CLEANUP(pen_queue_freep) struct pen_queue *queue = NULL;
-        PEN_CLEANUP(pen_group_freep) struct pen_group *consumers = NULL;
         struct consumer anna = { "Anna", 250 * PEN_MSEC, NULL };
         struct consumer bert = { "Bert", 420 * PEN_MSEC, NULL };
+        PEN_CLEANUP(pen_queue_freep) struct pen_queue *queue = NULL;
+        PEN_CLEANUP(pen_group_freep) struct pen_group *consumers = NULL;
         int r = pen_queue_create(3, NULL, &queue);
 
         (void)arg;
