@@ -25,7 +25,7 @@ static int produce(struct pen_queue *queue)
                 if (r < 0)
                         return r;
                 printf("order %d is in the queue\n", orders[i]);
-                r = pen_sleep(100 * PEN_MSEC);
+                r = pen_sleep(40 * PEN_MSEC);
         }
         return r;
 }
