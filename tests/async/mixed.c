@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include <penstock/debug.h>
 #include <penstock/queue.h>
 #include <penstock/sync.h>
 
@@ -177,8 +178,9 @@ static void look_at_the_end(struct program *p)
         ck_assert_msg(!p->w.log[0], "%s (SEED=%llu)", p->w.log, (unsigned long long)mixed_seed);
 }
 
-uint64_t mixed_play(uint64_t seed)
+struct mixed_trace mixed_play(uint64_t seed)
 {
+        struct mixed_trace trace;
         struct actor actors[N_ACTORS] = { 0 };
         struct program p = { .trace = 0xcbf29ce484222325, .actors = actors };
 
@@ -193,7 +195,8 @@ uint64_t mixed_play(uint64_t seed)
         }
         run_to_the_end(&p);
         look_at_the_end(&p);
+        trace = (struct mixed_trace){ p.trace, pen_trace_hash() };
         world_deinit(&p.w);
         last_words("%s", "");
-        return p.trace;
+        return trace;
 }
