@@ -14,7 +14,8 @@ void pen_future_free(struct pen_future *future);
 void pen_future_freep(struct pen_future **future);
 
 /* Sets the result and wakes all who wait, in the order they came; in the loop's thread, where
- * pen_call_threadsafe leads.  -EALREADY: it has one. */
+ * pen_call_threadsafe leads.  -EALREADY: it has one.  C differs: an error that nobody waits for is
+ * not logged. */
 int pen_future_set(struct pen_future *future, int result);
 bool pen_future_done(const struct pen_future *future);
 

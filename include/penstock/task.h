@@ -50,8 +50,8 @@ const char *pen_task_name(struct pen_task *task);
 
 /* Waits until the task has ended. 0: it has, and *ret_result (may be NULL) is what it returned,
  * even if that is negative; C differs: also -ECANCELED.  -EDEADLK: it is the caller.
- * Cancelled: as in asyncio the request goes to the awaited task. This call then waits on, and
- * answers -ECANCELED if that task ended with -ECANCELED; if it chose to return something else, 0.
+ * Cancelled, now or before: as in asyncio the request goes to the awaited task. This call then waits
+ * on, and answers -ECANCELED if that task ended with -ECANCELED; if it chose to return something else, 0.
  */
 PEN_ASYNC int pen_await(struct pen_task *task, int *ret_result);
 

@@ -57,7 +57,7 @@ int pen_as_completed_create(struct pen_task *const *tasks, size_t n, pen_usec ti
 /* Waits for the next one to end; those that had ended before come first, as they were given. 1:
  * *ret_task is it, valid as long as `done`; one that was given twice comes twice.  0: there are no
  * more.  -ETIME: the time was over before the others had ended; they will not come.
- * -EBUSY: another task waits in it.  Cancelled: -ECANCELED, nothing is lost, the tasks run on.
+ * -EBUSY: another task waits in it (C differs).  Cancelled: -ECANCELED, nothing is lost, the tasks run on.
  */
 PEN_ASYNC int pen_as_completed_next(struct pen_as_completed *done, struct pen_task **ret_task);
 

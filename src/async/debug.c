@@ -31,6 +31,13 @@ struct glimpse {
         size_t n;
 };
 
+/* Nothing that the loop knows of can wake a task: not so; so for a while; and it was told. */
+enum solitude {
+        NOT_ALONE,
+        ALONE,
+        ALONE_TOLD,
+};
+
 /* A hold is known by when it began: those that are of interest have that for themselves. */
 struct watch {
         struct pen_loop *loop;
@@ -43,11 +50,7 @@ struct watch {
         _Atomic pen_usec captured; /* the one that `glimpse` is of */
         struct glimpse glimpse;
 
-        enum {
-                NOT_ALONE,
-                ALONE,
-                ALONE_TOLD
-        } alone; /* nothing that we know of can wake a task */
+        enum solitude alone;
 
         bool has_watchdog;
         pthread_t watchdog;
@@ -120,7 +123,7 @@ static void report_stuck(struct watch *watch, pen_usec since, pen_usec now)
 
         if (seen)
                 format_glimpse(&watch->glimpse, where, sizeof(where));
-        fprintf(stderr, "penstock: %s has held the loop for %llu ms and goes on%s\n",
+        dprintf(STDERR_FILENO, "penstock: %s has held the loop for %llu ms and goes on%s\n",
                 seen ? watch->glimpse.who : "something",
                 (unsigned long long)((now - since) / PEN_MSEC), where);
 }
@@ -330,7 +333,7 @@ void watch_next(struct pen_loop *loop)
         struct watch *watch = loop->watch;
 
         if (loop != current_loop) {
-                fprintf(stderr,
+                dprintf(STDERR_FILENO,
                         "penstock: a call that waits, for an object of another thread's loop\n");
                 abort();
         }
@@ -370,6 +373,11 @@ void watch_awake(struct pen_loop *loop)
 {
         if (loop->watch->since == 0)
                 loop->watch->since = loop_real_time();
+}
+
+bool watch_has_looked(const struct watch *watch)
+{
+        return watch->captured == watch->since;
 }
 
 /* --- the order ---------------------------------------------------------------------------------- */

@@ -19,8 +19,9 @@ pen_usec watch_wait(struct pen_loop *loop, pen_usec usec);
 /* The loop waits no longer. */
 void watch_awake(struct pen_loop *loop);
 
-/* For tests, from any thread: nobody holds the loop. */
+/* For tests: nobody holds the loop (from any thread); the current hold was looked at. */
 bool watch_is_waiting(const struct watch *watch);
+bool watch_has_looked(const struct watch *watch);
 
 /* A dump of all tasks to the log, under a headline. */
 void loop_log_tasks(struct pen_loop *loop, enum pen_log_level level, const char *headline);

@@ -16,6 +16,9 @@
 
 #define UNBOUNDED_START 64
 
+/* Begins a cache line: where a fast path falls by chance makes a difference of a tenth. */
+#define FAST_PATH __attribute__((aligned(64)))
+
 /* What leaves newest or least first: a stack, or a heap. */
 struct entry {
         void *item;
@@ -28,7 +31,7 @@ struct pen_queue {
                 void **ring;
                 struct entry *entries;
         };
-        size_t mask; /* of the ring; its size, or how many entries there is room for, is a power of two */
+        size_t mask;  /* the room there is, a power of two, less one */
         size_t first; /* these run freely; & mask is the place */
         size_t end;
         size_t maxsize; /* SIZE_MAX: none */
@@ -353,7 +356,7 @@ static __attribute__((noinline)) int put_or_get_later(struct pen_queue *q, void 
         return 0;
 }
 
-int pen_queue_put(struct pen_queue *q, void *item)
+FAST_PATH int pen_queue_put(struct pen_queue *q, void *item)
 {
         if (UNLIKELY(q->loop->current->interrupt || in_ring(q) >= q->limit))
                 return put_or_get_later(q, NULL, item);
@@ -371,7 +374,7 @@ int pen_queue_get_nowait(struct pen_queue *q, void **ret_item)
         return 0;
 }
 
-int pen_queue_get(struct pen_queue *q, void **ret_item)
+FAST_PATH int pen_queue_get(struct pen_queue *q, void **ret_item)
 {
         if (UNLIKELY(q->loop->current->interrupt || in_ring(q) == 0))
                 return put_or_get_later(q, ret_item, NULL);

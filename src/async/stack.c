@@ -8,10 +8,11 @@
 
 #include "config.h"
 #if defined(HAVE_VALGRIND_VALGRIND_H)
-#include <valgrind/valgrind.h>
+#include <valgrind/memcheck.h>
 #else
 #define VALGRIND_STACK_REGISTER(low, top) 0
 #define VALGRIND_STACK_DEREGISTER(id) (void)(id)
+#define VALGRIND_MAKE_MEM_DEFINED(low, size) (void)(low)
 #endif
 #if defined(PEN_ASAN)
 #include <sanitizer/asan_interface.h>
@@ -197,9 +198,11 @@ void stack_release(struct stack_pool *pool, struct stack *stack)
         size_t size = (size_t)(stack->top - stack->low);
         bool keep = pool->n_warm < WARM_MAX;
 
+        /* It is as new: what frames that have returned left behind is no longer out of bounds. */
 #if defined(PEN_ASAN)
         __asan_unpoison_memory_region(stack->low, size);
 #endif
+        VALGRIND_MAKE_MEM_DEFINED(stack->low, size);
         if (!stack->pooled) {
                 slab_free(pool, container_of(stack, struct slab, stacks[0]));
                 return;

@@ -260,17 +260,18 @@ static int await(struct pen_task *task, bool pass_on, int *ret_result)
 {
         struct pen_task *self = task->loop->current;
         struct awaiting awaiting = { .hook.fn = wake_waiter, .waiter = self };
-        int r;
+        int r = task_checkpoint(self);
+        /* What is pending goes on as if it came while we wait: the task may use what is ours. */
+        bool passed = r < 0 && pass_on && task != self && pen_task_cancel(task);
 
-        r = task_checkpoint(self);
-        if (r < 0)
+        if (r < 0 && !passed)
                 return r;
         if (task == self)
                 return -EDEADLK;
         if (!pen_task_done(task)) {
                 list_append(&task->done_hooks, &awaiting.hook.link);
                 self->awaits = pass_on ? task : NULL;
-                self->forwarded = false;
+                self->forwarded = passed;
                 r = task_suspend(self, "another task");
                 self->awaits = NULL;
                 list_remove(&awaiting.hook.link);

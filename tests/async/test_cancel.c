@@ -5,6 +5,7 @@
 
 #include <penstock/future.h>
 #include <penstock/sync.h>
+#include <penstock/timeout.h>
 
 /* Its time has come and it is in the run queue when another, before it there, cancels it. */
 static int cancel_task_at_10(void *world)
@@ -272,6 +273,104 @@ START_TEST(end_of_a_cancelled_task_does_not_cancel_those_who_await_it)
 }
 END_TEST
 
+static int await_when_cancelled(void *world)
+{
+        struct world *w = world;
+        int result = 99;
+
+        pen_task_cancel(pen_task_current());
+        w->result = pen_await(w->task, &result);
+        world_say(w, "%d@%d ", result, (int)pen_now());
+        ck_assert_uint_eq(pen_cancelling(), 1);
+        return pen_yield();
+}
+
+/* Or a child would outlive the frame that it writes into. */
+START_TEST(pending_request_goes_to_the_awaited_and_its_end_is_waited_for)
+{
+        struct work obeys = WORK(PEN_HOUR, 1, .cleanup = 10);
+        struct work swallows = WORK(PEN_HOUR, 1, .cleanup = 10, .cancelled_result = 5);
+        PEN_CLEANUP(world_deinit) struct world w;
+        struct pen_task *waiter;
+
+        world_init(&w);
+        w.task = world_spawn_arg(&w, work, &obeys);
+        world_run_until_idle(&w);
+        waiter = world_spawn(&w, await_when_cancelled);
+        world_advance(&w, 10);
+        ck_assert_int_eq(w.result, -ECANCELED);
+        ck_assert_int_eq(pen_task_result(waiter), 0);
+        ck_assert_int_eq(pen_task_result(w.task), -ECANCELED);
+
+        w.task = world_spawn_arg(&w, work, &swallows);
+        world_run_until_idle(&w);
+        waiter = world_spawn(&w, await_when_cancelled);
+        world_advance(&w, 10);
+        ck_assert_int_eq(w.result, 0);
+        ck_assert_int_eq(pen_task_result(waiter), 0);
+        ck_assert_str_eq(w.trace, "99@10 5@20 ");
+}
+END_TEST
+
+static int await_when_cancelled_twice(void *world)
+{
+        pen_task_cancel(pen_task_current());
+        return await_task(world);
+}
+
+static int await_first(void *world)
+{
+        struct world *w = world;
+
+        return pen_await(w->tasks[0], NULL);
+}
+
+START_TEST(pending_request_of_one_who_is_awaited_in_turn_comes_back)
+{
+        PEN_CLEANUP(world_deinit) struct world w;
+        struct pen_task *one, *other;
+
+        world_init(&w);
+        one = world_spawn(&w, await_when_cancelled_twice);
+        other = world_spawn(&w, await_first);
+        w.task = other;
+        pen_task_cancel(one);
+        world_run_until_idle(&w);
+        ck_assert(pen_task_done(one));
+        ck_assert(pen_task_done(other));
+}
+END_TEST
+
+static int wait_within_zero(void *world)
+{
+        struct pen_timeout scope;
+        int r;
+
+        pen_timeout_begin(&scope, 0);
+        pen_uncancellable_begin();
+        ck_assert_int_eq(pen_sleep(1), 0);
+        pen_uncancellable_end();
+        r = await_task(world);
+        r = pen_timeout_end(&scope, r);
+        ck_assert_uint_eq(pen_cancelling(), 0);
+        return pen_yield() == 0 ? r : 0;
+}
+
+START_TEST(deadline_that_has_passed_goes_to_the_awaited_too)
+{
+        struct work slow = WORK(PEN_HOUR, 1, .cleanup = 10);
+        PEN_CLEANUP(world_deinit) struct world w;
+        struct pen_task *waiter;
+
+        world_init(&w);
+        w.task = world_spawn_arg(&w, work, &slow);
+        waiter = world_spawn(&w, wait_within_zero);
+        world_advance(&w, 11);
+        ck_assert_int_eq(pen_task_result(w.task), -ECANCELED);
+        ck_assert_int_eq(pen_task_result(waiter), -ETIME);
+}
+END_TEST
+
 /* --- before the first run ------------------------------------------------------------------------- */
 
 static int count_cancellations(void *arg)
@@ -334,7 +433,10 @@ END_TEST
 
 int main(void)
 {
-        return RUN_SUITE("cancel", cancelled_while_its_wakeup_is_under_way_it_is_cancelled_once,
+        return RUN_SUITE("cancel", pending_request_goes_to_the_awaited_and_its_end_is_waited_for,
+                         pending_request_of_one_who_is_awaited_in_turn_comes_back,
+                         deadline_that_has_passed_goes_to_the_awaited_too,
+                         cancelled_while_its_wakeup_is_under_way_it_is_cancelled_once,
                          request_that_was_never_met_changes_no_result,
                          task_may_ignore_cancellations_each_of_which_is_delivered,
                          requests_are_taken_back_one_by_one_as_blocks_end,

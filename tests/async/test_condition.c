@@ -491,12 +491,12 @@ END_TEST
 
 /* --- at random -------------------------------------------------------------------------------- */
 
-#define N_WORKERS 8
+#define N_WORKERS 6
 #define N_VICTIMS 4 /* of them, who are cancelled some time, and leave */
 #define N_ITEMS 15
 
 /* A buffer between those who fill and those who drain it. Each notifies one: if that is lost, the
- * rest waits for ever. */
+ * one of each kind that is left at last waits for ever. */
 struct buffer {
         struct world w;
         struct random random;
@@ -547,7 +547,7 @@ static int fill_one(struct buffer *b)
                 b->n++;
                 b->n_put++;
                 ck_assert_int_eq(pen_condition_notify(b->not_empty, 1), 0);
-                r = pen_sleep(random_below(&b->random, 2)); /* with the lock */
+                r = pen_sleep(random_below(&b->random, 3)); /* with the lock */
         }
         buffer_leave(b);
         return r;
@@ -577,8 +577,11 @@ static int fill(void *arg)
         struct buffer *b = arg;
         int r = 0;
 
-        for (int i = 0; r == 0 && i < N_ITEMS; i++)
+        for (int i = 0; r == 0 && i < N_ITEMS; i++) {
                 r = fill_one(b);
+                if (r == 0)
+                        r = pen_sleep(random_below(&b->random, 4));
+        }
         pen_uncancellable_begin();
         ck_assert_int_eq(buffer_enter(b), 0);
         if (--b->n_fillers == 0)
@@ -593,9 +596,11 @@ static int drain(void *arg)
         struct buffer *b = arg;
         int r;
 
-        do
-                r = drain_one(b);
-        while (r > 0);
+        while ((r = drain_one(b)) > 0) {
+                r = pen_sleep(random_below(&b->random, 4));
+                if (r < 0)
+                        break;
+        }
         return r;
 }
 
@@ -604,7 +609,7 @@ static int cancel_victims(void *arg)
         struct buffer *b = arg;
 
         for (int i = 0; i < N_VICTIMS; i++) {
-                ck_assert_int_eq(pen_sleep(random_below(&b->random, 20)), 0);
+                ck_assert_int_eq(pen_sleep(random_below(&b->random, 10)), 0);
                 pen_task_cancel(b->w.tasks[i]);
         }
         return 0;

@@ -327,13 +327,16 @@ END_TEST
 
 START_TEST(cancelled_before_it_begins_nothing)
 {
-        PEN_CLEANUP(party_deinit) struct party p;
+        for (size_t n = 0; n <= N; n += N) {
+                PEN_CLEANUP(party_deinit) struct party p;
 
-        party_init(&p, 2);
-        p.caller = world_spawn_arg(&p.w, do_each, &p);
-        pen_task_cancel(p.caller);
-        party_end(&p, -ECANCELED, 0);
-        ck_assert_str_eq(p.w.trace, "");
+                party_init(&p, 2);
+                p.n = n;
+                p.caller = world_spawn_arg(&p.w, do_each, &p);
+                pen_task_cancel(p.caller);
+                party_end(&p, -ECANCELED, 0);
+                ck_assert_str_eq(p.w.trace, "");
+        }
 }
 END_TEST
 

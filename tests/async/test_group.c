@@ -618,6 +618,49 @@ static int group_fails_as_it_is_cancelled(void *world)
 PLAY(request_that_the_body_met_with_the_groups_own_is_pending_again, group_fails_as_it_is_cancelled,
      1, "ended at 10, ")
 
+static int outer_fails_in_inner_join(void *world)
+{
+        PEN_CLEANUP(pen_group_freep) struct pen_group *outer = NULL, *inner = NULL;
+
+        ck_assert_int_eq(pen_group_create(&outer), 0);
+        ck_assert_int_eq(pen_group_spawn(outer, "10 then -5", child, world), 0);
+        ck_assert_int_eq(pen_group_create(&inner), 0);
+        ck_assert_int_eq(pen_group_spawn(inner, "30", child, world), 0);
+        ck_assert_int_eq(pen_group_join(inner), -ECANCELED);
+        ck_assert_int_eq(pen_group_join(outer), -5);
+        return pen_cancelling() == 0 && pen_sleep(1) == 0;
+}
+PLAY(failure_in_an_outer_group_ends_the_join_of_an_inner_one, outer_fails_in_inner_join, 1,
+     "ended at 10, cancelled at 10, ")
+
+/* Cancelled from outside the body cleans up, which a child's failure interrupts. */
+static int fails_in_cleanup_of_the_body(void *world)
+{
+        PEN_CLEANUP(pen_group_freep) struct pen_group *g = NULL;
+
+        ck_assert_int_eq(pen_group_create(&g), 0);
+        ck_assert_int_eq(pen_group_spawn(g, "30 then -5", child, world), 0);
+        ck_assert_int_eq(pen_sleep(PEN_HOUR), -ECANCELED);
+        ck_assert_uint_eq(pen_now(), 10);
+        ck_assert_int_eq(pen_sleep(PEN_HOUR), -ECANCELED);
+        ck_assert_uint_eq(pen_now(), 30);
+        ck_assert_int_eq(pen_group_join(g), -5);
+        ck_assert_uint_eq(pen_cancelling(), 1);
+        return pen_yield();
+}
+
+START_TEST(failure_interrupts_the_cleanup_of_a_cancelled_body_too)
+{
+        PEN_CLEANUP(world_deinit) struct world w;
+        struct pen_task *t = play(&w, fails_in_cleanup_of_the_body);
+
+        world_advance(&w, 10);
+        pen_task_cancel(t);
+        world_advance(&w, 20);
+        ck_assert_int_eq(pen_task_result(t), -ECANCELED);
+}
+END_TEST
+
 /* In the cleanup of a cancelled task a group is as ever: the old request does not come again. */
 static int group_in_cleanup(void *world)
 {
@@ -673,6 +716,8 @@ int main(void)
                 join_by_a_cancelled_task_waits_for_the_children,
                 free_waits_for_the_children_even_if_cancelled, error_climbs_through_nested_groups,
                 group_of_another_task_cannot_be_joined, group_needs_a_task,
+                failure_in_an_outer_group_ends_the_join_of_an_inner_one,
+                failure_interrupts_the_cleanup_of_a_cancelled_body_too,
                 of_two_that_fail_in_one_turn_the_first_is_told,
                 failure_while_others_clean_up_is_not_the_first_and_does_not_interrupt_them,
                 cancelled_twice_a_group_lets_its_children_clean_up,

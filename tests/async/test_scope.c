@@ -64,13 +64,12 @@ PLAY(last_deferred_is_called_first, defer_many, 1, "body 5 4 3 2 1 ")
 
 static int defer_nothing(void *world)
 {
-        PEN_CLEANUP(pen_scope_deinit) struct pen_scope scope = PEN_SCOPE_INIT;
-        struct pen_scope other = PEN_SCOPE_INIT;
+        struct pen_scope scope = PEN_SCOPE_INIT;
 
         (void)world;
-        pen_scope_release(&other);
-        pen_scope_deinit(&other);
-        pen_scope_deinit(&other);
+        pen_scope_release(&scope);
+        pen_scope_deinit(&scope);
+        pen_scope_deinit(&scope);
         return 1;
 }
 PLAY(empty_scope_ends_any_number_of_times, defer_nothing, 1, "")

@@ -122,6 +122,27 @@ START_TEST(ended_task_needs_no_wait_but_a_cancellation_is_delivered)
 }
 END_TEST
 
+static int shield_when_cancelled(void *world)
+{
+        pen_task_cancel(pen_task_current());
+        return shield_other(world);
+}
+
+START_TEST(pending_request_is_delivered_at_once_and_spares_the_task)
+{
+        struct work slow = WORK(10, 7);
+        PEN_CLEANUP(world_deinit) struct world w;
+        struct pen_task *t;
+
+        world_with_work(&w, &slow);
+        t = world_spawn(&w, shield_when_cancelled);
+        world_run_until_idle(&w);
+        ck_assert_int_eq(pen_task_result(t), -ECANCELED);
+        world_advance(&w, 10);
+        ck_assert_int_eq(pen_task_result(w.task), 7);
+}
+END_TEST
+
 static int await_arg(void *task)
 {
         int result, r = pen_await(task, &result);
@@ -380,6 +401,7 @@ int main(void)
                          cancelled_waiter_goes_and_the_task_runs_on,
                          cancelled_task_is_a_result_to_those_who_shield_it,
                          ended_task_needs_no_wait_but_a_cancellation_is_delivered,
+                         pending_request_is_delivered_at_once_and_spares_the_task,
                          cancellation_of_a_chain_stops_at_the_shield,
                          cancelled_as_the_task_ends_is_cancelled,
                          one_who_was_cancelled_may_shield_again_in_his_cleanup,
