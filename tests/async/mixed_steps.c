@@ -311,6 +311,7 @@ static int use_group(struct actor *a)
         return r;
 }
 
+/* A request that is pending, or comes meanwhile, goes on to the errand. */
 static int await_errand(struct actor *a)
 {
         struct crew crew = { .p = a->p, .parent = a, .n_alive = 1 };
@@ -318,25 +319,36 @@ static int await_errand(struct actor *a)
         int r, result = 12345;
 
         HOLDS(pen_spawn(crew_member, &crew, &errand) == 0);
+        meet_causes(a);
         a->errands = &errand;
         r = pen_await(errand, &result);
         a->errands = NULL;
-        if (crew.n_alive > 0) { /* cancelled before it waited: nobody has told the errand */
-                (void)answered(a, "await", r);
-                HOLDS(r == -ECANCELED);
-                pen_task_cancel(errand);
-                pen_uncancellable_begin();
-                HOLDS(pen_await(errand, &result) == 0);
-                pen_uncancellable_end();
-                return r;
-        }
         note(a, "await", r);
+        HOLDS(crew.n_alive == 0);
         HOLDS(r == 0 || r == -ECANCELED);
         /* Cancelled after the errand's end: nobody but us asks how it went. */
         HOLDS(pen_task_result(errand) == result || r == -ECANCELED);
         HOLDS(r < 0 || result != -ECANCELED);
         HOLDS(r < 0 || !a->told);
         meet_causes(a);
+        return r;
+}
+
+/* A request ends this wait alone; the errand, which uses our frame, is ended by us. */
+static int shield_errand(struct actor *a)
+{
+        struct crew crew = { .p = a->p, .parent = a, .n_alive = 1 };
+        PEN_CLEANUP(pen_task_unrefp) struct pen_task *errand = NULL;
+        int r, result = 12345;
+
+        HOLDS(pen_spawn(crew_member, &crew, &errand) == 0);
+        r = answered(a, "shield", pen_shield(errand, &result));
+        HOLDS(r < 0 || (crew.n_alive == 0 && result == pen_task_result(errand)));
+        HOLDS(r == 0 || r == -ECANCELED);
+        pen_task_cancel(errand);
+        pen_uncancellable_begin();
+        HOLDS(pen_await(errand, &result) == 0);
+        pen_uncancellable_end();
         return r;
 }
 
@@ -365,7 +377,7 @@ int mixed_step(struct actor *a)
                 use_lock,         use_semaphore,  put,       put,        get,
                 get_many,         use_event,      nest,      join_queue, nest,
                 be_uncancellable, cancel_another, use_group, use_group,  await_errand,
-                gather_errands,
+                shield_errand,    gather_errands,
         };
 
         return all[below(a->p, ARRAY_SIZE(all))](a);
