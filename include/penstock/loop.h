@@ -32,9 +32,10 @@ struct pen_options {
         unsigned
                 threads; /* at most so many for pen_to_thread; 0: 4 more than there are CPUs, at most 32 */
         /* Debug mode: name a task that holds the loop for longer; see debug.h. 0: only with
-         * PENSTOCK_DEBUG=1 in the environment, and then 100 ms */
+         * PENSTOCK_DEBUG=1 in the environment, and then 100 ms; PEN_FOREVER: not even then */
         pen_usec slow_task;
-        /* Where the library's own words go; NULL: standard error. Must not suspend. */
+        /* Where the library's own words go; NULL: standard error. Called in the loop's thread, also on
+         * a task's stack; must not suspend. */
         void (*log)(void *log_data, enum pen_log_level level, const char *message);
         void *log_data;
 };

@@ -24,6 +24,7 @@ struct pen_group;
 struct resolver;
 struct signals;
 struct thread_pool;
+struct watch;
 
 /* --- time ------------------------------------------------------------------------------------- */
 
@@ -60,13 +61,9 @@ struct pen_task {
         enum task_state state;
 
         bool interrupt; /* a cancellation is to be delivered now: undelivered and not masked */
-        unsigned undelivered; /* cancellation requests */
-        uint64_t requests;    /* ever made: each is known by its number */
-        uint64_t delivered;   /* the number of the last one that was */
-        struct {
-                unsigned undelivered;
-                uint64_t delivered;
-        } before;                /* the last delivery, should it be undone */
+        unsigned undelivered;    /* cancellation requests */
+        uint64_t requests;       /* ever made: each is known by its number */
+        uint64_t delivered;      /* the number of the last one that was */
         unsigned cancelling;     /* requests, delivered or not, less those taken back */
         unsigned uncancellable;  /* depth */
         struct pen_task *awaits; /* a cancellation goes on to this one */
@@ -85,6 +82,7 @@ struct pen_task {
         struct list group_link;
 
         const char *waits_for; /* what it is suspended in, for dumps */
+        pen_usec since;        /* when that began */
         uint64_t number;
         char name[32]; /* empty: made of the number when somebody asks */
 };
@@ -103,6 +101,7 @@ struct pen_loop {
         struct pen_task *current; /* the root when no task runs */
         struct pen_task *ready_first, *ready_last;
         unsigned budget;  /* resumptions until the next look at the clock */
+        unsigned slice;   /* that many at a time; in debug mode each is looked at */
         unsigned resumed; /* since the last look at I/O */
         uint64_t looked;  /* at the clock, then */
         pen_usec now;
@@ -139,6 +138,8 @@ struct pen_loop {
 
         struct pen_options options;
         struct random random;
+        uint64_t trace;      /* with a seed: which task ran when */
+        struct watch *watch; /* debug mode's */
 };
 
 extern __thread struct pen_loop *current_loop
@@ -241,8 +242,20 @@ static inline void task_wake(struct pen_task *task)
 
 int task_deliver(struct pen_task *task);
 
-/* Undoes the last delivery: it was not for the one that met it. */
-void task_redeliver(struct pen_task *task);
+/* How a task's requests stood at some moment. */
+struct mark {
+        uint64_t delivered;
+        unsigned cancelling; /* of those delivered */
+};
+
+static inline struct mark task_mark(const struct pen_task *task)
+{
+        return (struct mark){ task->delivered, task->cancelling - task->undelivered };
+}
+
+/* Undoes the deliveries since then, but for what was taken back: they were not for those that met
+ * them. */
+void task_redeliver(struct pen_task *task, struct mark since);
 
 /* A cancellation that its maker will take back: a timeout's, a group's. */
 struct request {

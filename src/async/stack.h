@@ -3,8 +3,9 @@
  * Stacks of the usual size are cut from slabs; between two of them lies a guard as wide as 64 KiB,
  * so that no frame of a sane size jumps over it. The kernel makes guards without a mapping each
  * where it can (MADV_GUARD_INSTALL, Linux 6.13); elsewhere mprotect does, up to half of the
- * mappings that vm.max_map_count allows; past that a stack has no guard, but its lowest word must
- * still read as zero whenever its task switches away (an untouched page costs no memory to read).
+ * mappings that vm.max_map_count allows; past that a stack has none, only the same distance to its
+ * neighbour, but its lowest word must still read as zero whenever its task suspends or ends (an
+ * untouched page costs no memory to read).
  *
  * A stack given back drops its pages, past the first one if it stays among the warm.
  */

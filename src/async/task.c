@@ -16,6 +16,7 @@ static void task_main(void *arg)
         context_arrived(&task->context);
         task->state = TASK_RUNNING;
         task->result = task->fn(task->arg);
+        task_check_stack(task);
         task->state = TASK_DONE;
         loop->ended = task;
         loop->current = &loop->root;
@@ -81,7 +82,6 @@ void task_reap(struct pen_task *task)
                 struct done_hook *hook = list_first(&hooks, struct done_hook, link);
 
                 list_remove(&hook->link);
-                task->retrieved = true;
                 hook->fn(hook, task);
         }
         if (task->group)
@@ -171,8 +171,6 @@ bool pen_task_cancel(struct pen_task *task)
 
 int task_deliver(struct pen_task *task)
 {
-        task->before.undelivered = task->undelivered;
-        task->before.delivered = task->delivered;
         task->undelivered = 0;
         task->delivered = task->requests;
         task->interrupt = false;
@@ -186,8 +184,9 @@ unsigned pen_cancelling(void)
 
 static unsigned uncancel(struct pen_task *task)
 {
-        if (task->cancelling > 0 && --task->cancelling == 0)
-                task->undelivered = 0;
+        if (task->cancelling > 0)
+                task->cancelling--;
+        task->undelivered = MIN(task->undelivered, task->cancelling);
         update_interrupt(task);
         return task->cancelling;
 }
@@ -197,10 +196,12 @@ unsigned pen_uncancel(void)
         return current_loop ? uncancel(current_loop->current) : 0;
 }
 
-void task_redeliver(struct pen_task *task)
+void task_redeliver(struct pen_task *task, struct mark since)
 {
-        task->undelivered += task->before.undelivered;
-        task->delivered = task->before.delivered;
+        if (task->cancelling <= since.cancelling)
+                return;
+        task->undelivered = task->cancelling - since.cancelling;
+        task->delivered = since.delivered;
         update_interrupt(task);
 }
 
@@ -255,21 +256,22 @@ static void wake_waiter(struct done_hook *hook, struct pen_task *task)
         task_wake(waiter);
 }
 
-int pen_await(struct pen_task *task, int *ret_result)
+static int await(struct pen_task *task, bool pass_on, int *ret_result)
 {
         struct pen_task *self = task->loop->current;
         struct awaiting awaiting = { .hook.fn = wake_waiter, .waiter = self };
-        int r;
+        int r = task_checkpoint(self);
+        /* What is pending goes on as if it came while we wait: the task may use what is ours. */
+        bool passed = r < 0 && pass_on && task != self && pen_task_cancel(task);
 
-        r = task_checkpoint(self);
-        if (r < 0)
+        if (r < 0 && !passed)
                 return r;
         if (task == self)
                 return -EDEADLK;
         if (!pen_task_done(task)) {
                 list_append(&task->done_hooks, &awaiting.hook.link);
-                self->awaits = task;
-                self->forwarded = false;
+                self->awaits = pass_on ? task : NULL;
+                self->forwarded = passed;
                 r = task_suspend(self, "another task");
                 self->awaits = NULL;
                 list_remove(&awaiting.hook.link);
@@ -282,6 +284,16 @@ int pen_await(struct pen_task *task, int *ret_result)
         if (ret_result)
                 *ret_result = task->result;
         return 0;
+}
+
+int pen_await(struct pen_task *task, int *ret_result)
+{
+        return await(task, true, ret_result);
+}
+
+int pen_shield(struct pen_task *task, int *ret_result)
+{
+        return await(task, false, ret_result);
 }
 
 struct nap {
