@@ -42,7 +42,7 @@ static const char make_files[] =
         "certificate good 2 'DNS:localhost,DNS:*.nginx.test,IP:127.0.0.1'\n"
         "certificate expired -1 'DNS:localhost,DNS:*.nginx.test,IP:127.0.0.1'\n"
         "certificate other 2 'DNS:other.example'\n"
-        "mkdir -p files/zero tmp\n"
+        "mkdir -p files/zero files/put tmp\n"
         "truncate -s 1M files/zero/1m\n"
         "truncate -s 10M files/zero/10m\n"
         "truncate -s 1G files/zero/1g\n"
@@ -65,6 +65,7 @@ static const char locations[] =
         "location /chunked { sub_filter upon Upon; sub_filter_once off; sub_filter_types *; }\n"
         "location /204 { return 204; }\n"
         "location /close { keepalive_timeout 0; return 200 bye; }\n"
+        "location /put/ { dav_methods PUT; client_max_body_size 0; }\n"
         "location /small { client_max_body_size 1k; return 200 small; }\n";
 
 /* --- the process -------------------------------------------------------------------------------- */

@@ -12,6 +12,7 @@
  *     /slow/1m    the same, at 64 KiB a second
  *     /text       "once upon a time" 1,000 times, gzip'ed for who accepts that; /chunked: in chunks
  *     /204, /404  that status; /close: "bye", and Connection: close
+ *     /put/NAME   what was last PUT there
  *     /small      413 if a body of more than 1 KiB is sent
  */
 #pragma once

@@ -209,7 +209,7 @@ struct crew {
         bool is_group;
 };
 
-static int crew_member(void *arg)
+static int do_work(void *arg)
 {
         struct crew *crew = arg;
         struct actor child = { .p = crew->p, .number = crew->parent->number, .a_child = true };
@@ -246,7 +246,7 @@ static int crew_member(void *arg)
 
 static int group_spawn(struct pen_group *g, struct crew *crew)
 {
-        int r = pen_group_spawn(g, NULL, crew_member, crew);
+        int r = pen_group_spawn(g, NULL, do_work, crew);
 
         HOLDS(r == (crew->first_error < 0 ? -ESHUTDOWN : 0));
         crew->n_alive += r == 0;
@@ -317,7 +317,7 @@ static int await_errand(struct actor *a)
         PEN_CLEANUP(pen_task_unrefp) struct pen_task *errand = NULL;
         int r, result = 12345;
 
-        HOLDS(pen_spawn(crew_member, &crew, &errand) == 0);
+        HOLDS(pen_spawn(do_work, &crew, &errand) == 0);
         a->errands = &errand;
         r = pen_await(errand, &result);
         a->errands = NULL;
@@ -348,7 +348,7 @@ static int gather_errands(struct actor *a)
         int r;
 
         for (size_t i = 0; i < n; i++, crew.n_alive++)
-                HOLDS(pen_spawn(crew_member, &crew, &errands[i]) == 0);
+                HOLDS(pen_spawn(do_work, &crew, &errands[i]) == 0);
         r = pen_gather(errands, n, NULL, 0);
         HOLDS(crew.n_alive == 0);
         ended(a, "gather", r, crew.first_error);

@@ -418,6 +418,31 @@ IN_LOOP(body_is_bounded_and_the_client_goes_on)
 
 /* --- requests ----------------------------------------------------------------------------------- */
 
+IN_LOOP(large_body_is_uploaded_bit_for_bit)
+{
+        static char body[5 << 20];
+        PAIR(p);
+
+        for (size_t i = 0; i < sizeof(body); i++)
+                body[i] = (char)(i * 7 + i / 251);
+        for (size_t i = 0; i < ARRAY_SIZE(doors); i++) {
+                struct pen_http_request request = { .method = "PUT",
+                                                    .url = nginx_url(p.nginx, doors[i], "/put/it"),
+                                                    .body = body,
+                                                    .body_size = sizeof(body) };
+                RESPONSE(put);
+                RESPONSE(got);
+
+                body[0] = (char)i;
+                ck_assert_int_eq(pen_http_send(p.client, &request, &put, NULL), 0);
+                ck_assert_int_eq(put.status, i == 0 ? 201 : 204);
+                ck_assert_int_eq(get(&p, doors[i], "/put/it", &got), 200);
+                ck_assert_uint_eq(got.size, sizeof(body));
+                ck_assert_int_eq(memcmp(got.body, body, sizeof(body)), 0);
+        }
+        return 0;
+}
+
 IN_LOOP(answer_that_does_not_wait_for_the_body_is_taken)
 {
         static char body[10 << 20];
@@ -828,7 +853,7 @@ int main(void)
                 body_is_unpacked_by_nobody, responses_without_a_body_have_none,
                 not_modified_has_no_body_and_keeps_the_connection, chunks_are_put_together,
                 missing_file_is_an_error_for_who_asks, body_is_bounded_and_the_client_goes_on,
-                answer_that_does_not_wait_for_the_body_is_taken,
+                large_body_is_uploaded_bit_for_bit, answer_that_does_not_wait_for_the_body_is_taken,
                 permission_for_the_body_is_waited_for_if_asked_for,
                 huge_head_of_a_request_is_the_servers_to_refuse,
                 gigabyte_for_a_slow_reader_takes_bounded_memory,

@@ -662,7 +662,7 @@ IN_VIRTUAL_LOOP(what_is_no_tls_is_refused)
 {
         unsigned seed = 1;
 
-        for (int i = 0; i < 200; i++) {
+        for (int i = 0; i < (int)many(200, 40); i++) {
                 PAIR(p);
                 struct pen_task *server = spawn(side_start, &p.server);
                 unsigned char data[300] = { 22, 3, 1, 1, 0, 1 }; /* as a handshake begins */

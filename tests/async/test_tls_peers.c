@@ -139,7 +139,7 @@ static void service_deinit(struct service *service)
 #define CLIENT(p, s, arguments)                                                    \
         PEER(p,                                                                    \
              "s_client -connect 127.0.0.1:%u -CAfile ca.pem -verify_return_error " \
-             "-verify_hostname example.test %s",                            \
+             "-verify_hostname example.test %s",                                   \
              pen_listener_port(s.listener), arguments)
 
 static void wait_for_handler(struct service *service)

@@ -62,7 +62,12 @@ says() {
         }
 }
 
-[ $# -gt 0 ] || set -- $(cd "$examples" && ls -- *.c | sed 's/\.c$//; /^server$/d')
+if [ $# -eq 0 ]; then
+        for file in "$examples"/*.c; do
+                name=$(basename "$file" .c)
+                [ "$name" = server ] || set -- "$@" "$name"
+        done
+fi
 for name; do
         original=$examples/python/$name.py
         lines=$(wc -l <"$examples/$name.c")

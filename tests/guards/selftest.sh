@@ -372,7 +372,7 @@ fi
 if command -v clang-format-14 >/dev/null; then
         fresh_copy() {
                 rm -rf "$work/tree"
-                mkdir -p "$work/tree/src" "$work/tree/include" "$work/tree/tests"
+                mkdir -p "$work/tree/src" "$work/tree/include" "$work/tree/tests" "$work/tree/examples"
                 cp "$tree/.clang-format" "$work/tree"
                 printf 'int planted(void)\n{\n        return 1;\n}\n' >"$work/tree/src/planted.c"
         }
