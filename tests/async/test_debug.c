@@ -35,7 +35,7 @@ static void hear(void *data, enum pen_log_level level, const char *message)
         struct said *said = data;
         size_t n = strlen(said->text);
 
-        ck_assert_int_eq(level, PEN_LOG_WARNING);
+        ck_assert_msg(level == PEN_LOG_WARNING, "%s", message);
         snprintf(said->text + n, sizeof(said->text) - n, "%s\n", message);
         said->lines++;
         if (message[0] == ' ')
