@@ -59,9 +59,9 @@ static int run(void *arg)
         if (r == 0)
                 r = pen_group_create(&consumers);
         if (r == 0)
-                r = pen_group_spawn(consumers, anna.name, consume, &anna);
+                r = pen_group_spawn(consumers, anna.name, consume, &anna, NULL);
         if (r == 0)
-                r = pen_group_spawn(consumers, bert.name, consume, &bert);
+                r = pen_group_spawn(consumers, bert.name, consume, &bert, NULL);
         if (r == 0)
                 r = produce(queue);
         if (r == 0)

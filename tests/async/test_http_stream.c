@@ -441,7 +441,7 @@ IN_LOOP(many_readers_of_many_paces_get_all)
 
         ck_assert_int_eq(pen_group_create(&group), 0);
         for (size_t i = 0; i < many(100, 20); i++)
-                ck_assert_int_eq(pen_group_spawn(group, NULL, read_at_its_own_pace, &p), 0);
+                ck_assert_int_eq(pen_group_spawn(group, NULL, read_at_its_own_pace, &p, NULL), 0);
         ck_assert_int_eq(pen_group_join(group), 0);
         return 0;
 }

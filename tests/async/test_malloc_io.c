@@ -126,7 +126,7 @@ static int talk_at(const char *at)
         if (pen_listener_port(listener) > 0)
                 snprintf(address, sizeof(address), "127.0.0.1:%u", pen_listener_port(listener));
         TRY(pen_group_create(&group));
-        TRY(pen_group_spawn(group, NULL, answer, listener));
+        TRY(pen_group_spawn(group, NULL, answer, listener, NULL));
         r = talk(address);
         if (r < 0)
                 pen_group_cancel(group);
