@@ -29,6 +29,7 @@ struct request {
         char path[1024];
         struct buffer text; /* head and body */
         size_t head, body;
+        struct http_counts *counts;
 };
 
 /* --- answers: less than 0 closes the connection --------------------------------------------------- */
@@ -102,11 +103,13 @@ static int give_endless(struct pen_stream *stream, const struct request *request
         static char block[65536];
         int r = put(stream, "HTTP/1.1 200 OK\r\n\r\n");
 
-        (void)request, (void)arg;
+        (void)arg;
         while (r >= 0) {
                 r = pen_stream_write(stream, block, sizeof(block));
                 if (r >= 0)
                         r = pen_stream_drain(stream);
+                if (r >= 0)
+                        request->counts->endless += sizeof(block);
         }
         return r;
 }
@@ -172,6 +175,40 @@ static int give_interim(struct pen_stream *stream, const struct request *request
 
         (void)request, (void)arg;
         return r < 0 ? r : answer_text(stream, 200, "Link: late\r\n", "done");
+}
+
+static int give_continue(struct pen_stream *stream, const struct request *request, const char *arg)
+{
+        int r = put(stream, "HTTP/1.1 100 Continue\r\n\r\n");
+
+        (void)request, (void)arg;
+        return r < 0 ? r : answer_text(stream, 200, "", "done");
+}
+
+static int give_trailers(struct pen_stream *stream, const struct request *request, const char *arg)
+{
+        int r = put(stream, "HTTP/1.1 200 OK\r\nLink: head\r\nTransfer-Encoding: chunked\r\n"
+                            "Trailer: X-Sum\r\n\r\n"
+                            "4\r\nfour\r\n5\r\nfives\r\n0\r\nX-Sum: 9\r\nLink: trailer\r\n\r\n");
+
+        (void)request, (void)arg;
+        return r < 0 ? r : pen_stream_drain(stream);
+}
+
+static int give_long_header(struct pen_stream *stream, const struct request *request,
+                            const char *arg)
+{
+        size_t size = (size_t)atol(arg);
+        char *header = calloc(1, size + 32);
+        int r;
+
+        (void)request;
+        strcpy(header, "X-Long: ");
+        memset(header + strlen(header), 'x', size);
+        strcat(header, "\r\n");
+        r = answer_text(stream, 200, header, "done");
+        free(header);
+        return r;
 }
 
 static int give_short(struct pen_stream *stream, const struct request *request, const char *arg)
@@ -242,7 +279,8 @@ static const struct route {
         { "/redirect", give_redirect }, { "/short", give_short },
         { "/hang-up", give_hang_up },   { "/bye", give_bye },
         { "/garbage", give_garbage },   { "/long-head", give_long_head },
-        { "/binary", give_binary },
+        { "/binary", give_binary },     { "/continue", give_continue },
+        { "/trailers", give_trailers }, { "/header-of/", give_long_header },
 };
 
 static int give(struct pen_stream *stream, const struct request *request)
@@ -305,7 +343,7 @@ static int serve(void *arg)
 {
         struct connection *c = arg;
         struct http_counts *counts = &c->server->counts;
-        struct request request = { .body = 0 };
+        struct request request = { .counts = counts };
         int r = 1;
 
         counts->open++;

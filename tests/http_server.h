@@ -8,7 +8,9 @@
  *     /header/NAME/VALUE    503 with that header ('_' in VALUE is a space); /date/VALUE: and with a
  *                   Date of Sun, 06 Nov 1994 08:49:37 GMT and Retry-After: VALUE
  *     /redirect     302 to /status/200
- *     /interim      103 with a header of its own before the answer
+ *     /interim      103 with a header of its own before the answer; /continue: 100, unasked
+ *     /trailers     in two chunks, and then X-Sum: 9 and Link: trailer; its head has Link: head
+ *     /header-of/1000     a header, X-Long, of so many bytes
  *     /short        ends before the body does; /hang-up: before the answer
  *     /bye          answers, and closes the connection, which it had not announced
  *     /garbage      what is not HTTP; /long-head: headers of 1 MiB
@@ -23,6 +25,7 @@ struct http_server;
 struct http_counts {
         size_t connections, open, most_open; /* in all, now, at once */
         size_t requests, running, most_running;
+        size_t endless; /* bytes that /endless has written */
 };
 
 /* Serves until it is stopped, at 127.0.0.1 or at an address that pen_listen takes. Call from a task or

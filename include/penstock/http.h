@@ -2,7 +2,8 @@
  *
  * Connections are kept and reused, HTTP/2 where the server offers it over TLS, certificates are
  * checked, redirects are not followed, nothing is read from the environment (no proxies, no netrc),
- * only http and https. Names are resolved by the loop's resolver.
+ * only http and https. Names are resolved by the loop's resolver. A body is what the server has sent:
+ * who asks for gzip by a header of his own unpacks it himself.
  */
 #pragma once
 
@@ -14,9 +15,12 @@ struct pen_http_client;
 
 /* Start from PEN_HTTP_OPTIONS_DEFAULT. */
 struct pen_http_options {
-        unsigned max_connections; /* in all; further requests wait. 0: no limit */
-        unsigned max_per_host;    /* 0: no limit */
-        pen_usec connect_timeout; /* 0: none */
+        /* Further requests wait. The limits are of connections, of which one carries many requests on
+         * HTTP/2; requests that begin together, to a host that is new, open several if they may.
+         * 0: no limit. */
+        unsigned max_connections; /* in all */
+        unsigned max_per_host;
+        pen_usec connect_timeout; /* TLS included; 0: none. -ETIMEDOUT */
         const char *user_agent;   /* copied */
         const char *ca_file;      /* NULL: the system's; copied */
         bool insecure;            /* do not check certificates */
@@ -38,7 +42,7 @@ struct pen_http_options {
 int pen_http_client_create(const struct pen_http_options *options,
                            struct pen_http_client **ret_client);
 
-/* No request may be under way. */
+/* No request may be under way, and no stream be open. Look-ups that hang are left behind. */
 void pen_http_client_free(struct pen_http_client *client);
 void pen_http_client_freep(struct pen_http_client **client);
 
@@ -62,7 +66,7 @@ struct pen_http_response {
         char *body; /* malloc'ed, followed by a NUL byte */
         size_t size;
         bool cut;
-        char *headers; /* malloc'ed: "Name: value\n" lines */
+        char *headers; /* malloc'ed: "Name: value\n" lines, those of a trailer last */
 };
 
 /* Sends the request and reads the whole response, which the caller gives to
@@ -70,8 +74,11 @@ struct pen_http_response {
  * -EINVAL: not an http(s) URL, or a header with a line end.  -ENXIO: the host is not known.
  * -EAGAIN: the name servers do not answer.  -ENOENT, -EACCES: of a Unix socket.
  * -ECONNREFUSED, -ECONNRESET, -ENETUNREACH, -ETIMEDOUT (connecting), -ETIME (`timeout`).
- * -EPROTO: not HTTP, or TLS failed.  -EFBIG.  -ENOMEM.  `error` (may be NULL) then says more.
- * Cancelled: at once, and the connection is closed. What the request points to is used until the end.
+ * -EPROTO: not HTTP, headers of more than 256 KiB, or TLS failed: the certificate is not to be trusted,
+ * has expired, is another host's.  -EFBIG.  -ENOMEM, which libcurl says of a header of more than
+ * 100 KB, too.  `error` (may be NULL) then says more.
+ * Cancelled: at once, and the connection is closed, or on HTTP/2 the stream reset. What the request
+ * points to is used until the end.
  *
  * A connection that was kept and proves to be dead is replaced, and the request sent again: a
  * server may see it twice, and an Idempotency-Key tells it so; or say `once`.
@@ -83,22 +90,29 @@ PEN_ASYNC int pen_http_send(struct pen_http_client *client, const struct pen_htt
 struct pen_http_stream;
 
 /* Sends the request and returns with the response's head. `timeout` is for all of it, the reading
- * included; `max_body` and `cut_body` are not looked at. What the request points to is used until this
- * returns. Errors as of pen_http_send. */
+ * included; `max_body` and `cut_body` are not looked at. The request's body is used until the stream
+ * has ended or is freed (a server may answer before it has read it), all else until this returns.
+ * Errors as of pen_http_send. */
 PEN_ASYNC int pen_http_open(struct pen_http_client *client, const struct pen_http_request *request,
                             struct pen_http_stream **ret_stream, char error[256]);
 
 int pen_http_stream_status(const struct pen_http_stream *stream);
 
-/* As pen_http_response_header. */
+/* As pen_http_response_header. Those of a trailer are known at the end. */
 int pen_http_stream_header(const struct pen_http_stream *stream, const char *name, char *value,
                            size_t size);
 
-/* Reads what there is, `size` bytes at most; 0: the body has ended. Who does not read holds the server
- * back: at most 256 KiB are kept here.  -ETIME, -ECONNRESET, -EPROTO: it did not come whole. */
+/* Waits for something and reads what there is, `size` bytes (1 or more) at most; 0: the body has ended.
+ * -ECONNRESET, -EPROTO: it did not come whole; what has come is read first.  -ETIME.  -EBUSY: another
+ * task is reading.  Each of them is answered again if it is asked for again.
+ * Cancelled: nothing is lost, and one may read on.
+ *
+ * Who does not read holds the server back: at most 256 KiB are kept here. On HTTP/2 libcurl keeps as
+ * well what the server may still send while others use the connection: up to its window for one
+ * stream, 32 MiB with libcurl 7.88. */
 PEN_ASYNC ssize_t pen_http_stream_read(struct pen_http_stream *stream, void *data, size_t size);
 
-/* Before the body's end: the connection is closed with it. */
+/* Before the body's end it closes the connection, or on HTTP/2 resets the stream alone. */
 void pen_http_stream_free(struct pen_http_stream *stream);
 void pen_http_stream_freep(struct pen_http_stream **stream);
 

@@ -31,9 +31,9 @@ static int run_prepare(void *arg)
                 return r;
         }
         t->request = p->request;
-        t->cut = t->done = false;
-        t->failure = t->refusal = 0;
-        t->status = t->os_error = 0;
+        t->headed = t->paused = t->cut = t->done = false;
+        t->status = t->failure = t->refusal = 0;
+        t->os_error = 0;
         t->error[0] = '\0';
         p->transfer = t;
         return 0;
@@ -57,7 +57,47 @@ static int run_start(void *arg)
         http_transfer_set_connection(t);
         if (must_resolve(t) && curl_easy_setopt(t->easy, CURLOPT_RESOLVE, &t->resolve) != CURLE_OK)
                 return -ENOMEM;
-        return curl_multi_add_handle(t->client->multi, t->easy) == CURLM_OK ? 0 : -ENOMEM;
+        if (curl_multi_add_handle(t->client->multi, t->easy) != CURLM_OK)
+                return -ENOMEM;
+        list_append(&t->client->running, &t->running_link);
+        return 0;
+}
+
+int http_begin(struct pen_http_client *client, const struct pen_http_request *request,
+               bool streamed, char *error, struct transfer **ret)
+{
+        struct preparation p = { client, request, error, NULL };
+        int r;
+
+        r = http_check_request(request, error);
+        if (r == 0)
+                r = pen_on_thread_stack(run_prepare, &p);
+        if (r < 0)
+                return r;
+        p.transfer->streamed = streamed;
+        if (must_resolve(p.transfer))
+                r = http_transfer_resolve(p.transfer, error);
+        if (r == 0)
+                r = pen_on_thread_stack(run_start, p.transfer);
+        if (r < 0)
+                http_transfer_release(p.transfer);
+        else
+                *ret = p.transfer;
+        return r;
+}
+
+int http_wait(struct transfer *t, bool (*enough)(const struct transfer *t))
+{
+        struct pen_loop *loop = t->client->loop;
+        int r = 0;
+
+        loop->n_events++;
+        t->task = loop->current;
+        while (!t->done && !(enough && enough(t)) && r == 0)
+                r = task_suspend(t->task, "an HTTP response");
+        t->task = NULL;
+        loop->n_events--;
+        return r;
 }
 
 static int run_withdraw(void *arg)
@@ -65,22 +105,16 @@ static int run_withdraw(void *arg)
         struct transfer *t = arg;
 
         list_remove(&t->link);
+        list_remove(&t->running_link);
         curl_multi_remove_handle(t->client->multi, t->easy);
         return 0;
 }
 
-static int wait_for_end(struct transfer *t)
+void http_end(struct transfer *t)
 {
-        struct pen_loop *loop = t->client->loop;
-        int r = 0;
-
-        loop->n_events++;
-        while (!t->done && r == 0)
-                r = task_suspend(t->task, "an HTTP response");
-        loop->n_events--;
         if (!t->done)
                 pen_on_thread_stack(run_withdraw, t);
-        return r;
+        http_transfer_release(t);
 }
 
 static int error_of(const struct transfer *t)
@@ -105,6 +139,7 @@ static int error_of(const struct transfer *t)
         case CURLE_PARTIAL_FILE:
                 return -ECONNRESET;
         case CURLE_OUT_OF_MEMORY:
+        case CURLE_SETOPT_OPTION_SYNTAX: /* of CURLOPT_RESOLVE, which is ours: for want of memory */
                 return -ENOMEM;
         case CURLE_URL_MALFORMAT:
                 return -EINVAL;
@@ -113,7 +148,7 @@ static int error_of(const struct transfer *t)
         }
 }
 
-static int judge(struct transfer *t, char *error)
+int http_judge(struct transfer *t, char *error)
 {
         int r = t->code != CURLE_OK && t->failure < 0 ? t->failure : error_of(t);
 
@@ -131,9 +166,20 @@ static int judge(struct transfer *t, char *error)
         return r;
 }
 
+int http_explain(const struct pen_http_request *request, int r, char *error)
+{
+        if (r == -ETIME)
+                http_say(error, "no response within %gs", (double)request->timeout / PEN_SEC);
+        else if (r < 0 && error && !*error)
+                http_say(error, "%s", strerror(-r));
+        return r;
+}
+
+/* --- and its response, whole -------------------------------------------------------------------- */
+
 static int take_response(struct transfer *t, struct pen_http_response *ret_response)
 {
-        struct pen_http_response response = { .status = (int)t->status, .cut = t->cut };
+        struct pen_http_response response = { .status = t->status, .cut = t->cut };
 
         response.body = buffer_take(&t->body, &response.size);
         response.headers = buffer_take(&t->head, NULL);
@@ -148,26 +194,18 @@ static int take_response(struct transfer *t, struct pen_http_response *ret_respo
 static int perform(struct pen_http_client *client, const struct pen_http_request *request,
                    struct pen_http_response *ret_response, char *error)
 {
-        struct preparation p = { client, request, error, NULL };
         struct transfer *t;
         int r;
 
-        r = pen_on_thread_stack(run_prepare, &p);
+        r = http_begin(client, request, /* streamed= */ false, error, &t);
         if (r < 0)
                 return r;
-        t = p.transfer;
-        t->task = client->loop->current;
-        if (must_resolve(t))
-                r = http_transfer_resolve(t, error);
+        r = http_wait(t, NULL);
         if (r == 0)
-                r = pen_on_thread_stack(run_start, t);
-        if (r == 0)
-                r = wait_for_end(t);
-        if (r == 0)
-                r = judge(t, error);
+                r = http_judge(t, error);
         if (r == 0)
                 r = take_response(t, ret_response);
-        http_transfer_release(t);
+        http_end(t);
         return r;
 }
 
@@ -180,16 +218,9 @@ int pen_http_send(struct pen_http_client *client, const struct pen_http_request 
         if (r < 0)
                 return r;
         http_say(error, "%s", "");
-        r = http_check_request(request, error);
-        if (r == 0) {
-                pen_timeout_begin(&scope, request->timeout > 0 ? request->timeout : PEN_FOREVER);
-                r = pen_timeout_end(&scope, perform(client, request, ret_response, error));
-        }
-        if (r == -ETIME)
-                http_say(error, "no response within %gs", (double)request->timeout / PEN_SEC);
-        else if (r < 0 && error && !*error)
-                http_say(error, "%s", strerror(-r));
-        return r;
+        pen_timeout_begin(&scope, request->timeout > 0 ? request->timeout : PEN_FOREVER);
+        r = pen_timeout_end(&scope, perform(client, request, ret_response, error));
+        return http_explain(request, r, error);
 }
 
 struct check {
@@ -227,31 +258,50 @@ void pen_http_response_deinit(struct pen_http_response *response)
         *response = (struct pen_http_response){ 0 };
 }
 
-int pen_http_response_header(const struct pen_http_response *response, const char *name,
-                             char *value, size_t size)
+static bool is_blank(char c)
+{
+        return c == ' ' || c == '\t';
+}
+
+/* The value in a line "Name: value", if the name is that; answers its length. */
+static int read_header(const char *line, size_t n, const char *name, char *value, size_t size)
 {
         size_t length = strlen(name);
 
-        for (const char *line = response->headers, *end; *line; line = end + 1) {
-                end = strchrnul(line, '\n');
-                if (strncasecmp(line, name, length) == 0 && line[length] == ':') {
-                        const char *start = line + length + 1;
-                        size_t n;
+        if (n <= length || line[length] != ':' || strncasecmp(line, name, length) != 0)
+                return -ENOENT;
+        line += length + 1;
+        n -= length + 1;
+        while (n > 0 && is_blank(*line))
+                line++, n--;
+        while (n > 0 && is_blank(line[n - 1]))
+                n--;
+        if (n >= size)
+                return -EMSGSIZE;
+        memcpy(value, line, n);
+        value[n] = '\0';
+        return (int)n;
+}
 
-                        start += strspn(start, " \t");
-                        n = (size_t)(end - start);
-                        while (n > 0 && (start[n - 1] == ' ' || start[n - 1] == '\t'))
-                                n--;
-                        if (n >= size)
-                                return -EMSGSIZE;
-                        memcpy(value, start, n);
-                        value[n] = '\0';
-                        return (int)n;
-                }
-                if (!*end)
-                        break;
+int http_find_header(const char *lines, size_t n, const char *name, char *value, size_t size)
+{
+        while (n > 0) {
+                const char *end = memchr(lines, '\n', n);
+                size_t length = end ? (size_t)(end - lines) : n;
+                int r = read_header(lines, length, name, value, size);
+
+                if (r != -ENOENT || !end)
+                        return r;
+                lines += length + 1;
+                n -= length + 1;
         }
         return -ENOENT;
+}
+
+int pen_http_response_header(const struct pen_http_response *response, const char *name,
+                             char *value, size_t size)
+{
+        return http_find_header(response->headers, strlen(response->headers), name, value, size);
 }
 
 int pen_http_raise_for_status(const struct pen_http_response *response)

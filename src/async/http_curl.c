@@ -1,4 +1,5 @@
 /* libcurl's multi interface on the loop: its sockets, its time, its life. */
+#include <async/debug.h>
 #include <async/http.h>
 
 #include <errno.h>
@@ -14,12 +15,20 @@ static void finish(struct transfer *t, CURLcode code)
 {
         curl_multi_remove_handle(t->client->multi, t->easy);
         list_remove(&t->link);
+        list_remove(&t->running_link);
         t->code = code;
-        curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &t->status);
         if (code == CURLE_COULDNT_CONNECT)
                 curl_easy_getinfo(t->easy, CURLINFO_OS_ERRNO, &t->os_error);
         t->done = true;
-        task_wake(t->task);
+        if (t->task)
+                task_wake(t->task);
+}
+
+static void give_up(struct transfer *t)
+{
+        list_remove(&t->link);
+        list_append(&t->client->broken, &t->link);
+        loop_defer(t->client->loop, &t->client->kick);
 }
 
 static void act(struct pen_http_client *c, int fd, int flags)
@@ -28,7 +37,11 @@ static void act(struct pen_http_client *c, int fd, int flags)
         CURLMsg *message;
         int n;
 
-        curl_multi_socket_action(c->multi, fd, flags, &n);
+        loop_awake(c->loop);
+        /* For want of memory it forgets a socket, and does not say whose. */
+        if (curl_multi_socket_action(c->multi, fd, flags, &n) == CURLM_OUT_OF_MEMORY)
+                list_for_each(i, &c->running)
+                        give_up(list_entry(i, struct transfer, running_link));
         while ((message = curl_multi_info_read(c->multi, &n))) {
                 CURLcode code = message->data.result;
 
@@ -142,9 +155,7 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *un
                 curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&t);
                 if (!t)
                         return 0; /* curl's own handle, that closes connections */
-                list_remove(&t->link);
-                list_append(&c->broken, &t->link);
-                loop_defer(c->loop, &c->kick);
+                give_up(t);
         }
         return 0;
 }
@@ -227,6 +238,28 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
         look_at_timer(c);
 }
 
+/* What curl kept when it was paused comes at once, and may pause it again. */
+static void resume(struct transfer *t)
+{
+        CURLcode code;
+
+        list_remove(&t->link);
+        t->paused = false;
+        code = curl_easy_pause(t->easy, CURLPAUSE_CONT);
+        if (code != CURLE_OK)
+                finish(t, code);
+}
+
+void http_resume(struct transfer *t)
+{
+        struct pen_http_client *c = t->client;
+
+        if (!list_empty(&t->link))
+                return;
+        list_append(&c->resumed, &t->link);
+        loop_defer(c->loop, &c->kick);
+}
+
 static void run_kick(struct deferred *deferred)
 {
         struct pen_http_client *c = container_of(deferred, struct pen_http_client, kick);
@@ -237,6 +270,8 @@ static void run_kick(struct deferred *deferred)
                 t->failure = -ENOMEM;
                 finish(t, CURLE_OUT_OF_MEMORY);
         }
+        while (!list_empty(&c->resumed))
+                resume(list_first(&c->resumed, struct transfer, link));
         act(c, CURL_SOCKET_TIMEOUT, 0);
 }
 
@@ -307,7 +342,9 @@ int pen_http_client_create(const struct pen_http_options *options,
         c->loop = current_loop;
         c->kick.fn = run_kick;
         list_init(&c->kick.link);
+        list_init(&c->running);
         list_init(&c->broken);
+        list_init(&c->resumed);
         evtimer_assign(&c->timer, c->loop->base, on_timer, c);
         r = copy_options(c, options);
         if (r == 0)

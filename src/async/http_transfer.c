@@ -23,26 +23,68 @@ void http_say(char *error, const char *format, ...)
 
 /* --- what comes back ---------------------------------------------------------------------------- */
 
+static void wake_reader(struct transfer *t)
+{
+        if (t->streamed && t->task)
+                task_wake(t->task);
+}
+
+/* How much of `n` bytes is kept; -EFBIG. */
+static ssize_t bound_body(struct transfer *t, size_t n)
+{
+        size_t max = t->request->max_body > 0 ? t->request->max_body : BODY_MAX_DEFAULT;
+        size_t room = max - buffer_size(&t->body);
+
+        if (n <= room)
+                return (ssize_t)n;
+        t->cut = true;
+        return t->request->cut_body ? (ssize_t)room : -EFBIG;
+}
+
 static size_t on_body(char *data, size_t size, size_t n, void *arg)
 {
         struct transfer *t = arg;
-        size_t max = t->request->max_body > 0 ? t->request->max_body : BODY_MAX_DEFAULT;
-        size_t room = max - buffer_size(&t->body), kept;
+        ssize_t kept = (ssize_t)(n *= size);
 
-        n *= size;
-        kept = MIN(n, room);
-        if (kept < n) {
-                t->cut = true;
-                if (!t->request->cut_body) {
-                        t->failure = -EFBIG;
-                        return 0;
-                }
+        if (t->streamed && buffer_size(&t->body) >= BODY_HIGH) {
+                t->paused = true;
+                return CURL_WRITEFUNC_PAUSE;
         }
-        if (buffer_append(&t->body, data, kept) < 0) {
-                t->failure = -ENOMEM;
+        if (!t->streamed)
+                kept = bound_body(t, n);
+        if (kept > 0 && buffer_append(&t->body, data, (size_t)kept) < 0)
+                kept = -ENOMEM;
+        if (kept < 0) {
+                t->failure = (int)kept;
                 return 0;
         }
+        wake_reader(t);
         return n;
+}
+
+/* The end of a head; not of trailers, nor of an interim answer's. */
+static void end_head(struct transfer *t)
+{
+        if (t->headed || t->status < 200)
+                return;
+        t->headed = true;
+        wake_reader(t);
+}
+
+static bool is_status(const struct transfer *t, const char *line, size_t n)
+{
+        return !t->headed && n >= 5 && memcmp(line, "HTTP/", 5) == 0;
+}
+
+/* "HTTP/1.1 200 OK", "HTTP/2 200": curl has looked at it. What came before was an interim answer. */
+static void begin_head(struct transfer *t, const char *line, size_t n)
+{
+        const char *space = memchr(line, ' ', n);
+
+        buffer_clear(&t->head);
+        t->status = 0;
+        for (const char *i = space + 1; space && i < line + n && *i >= '0' && *i <= '9'; i++)
+                t->status = 10 * t->status + *i - '0';
 }
 
 static size_t on_header(char *line, size_t size, size_t n, void *arg)
@@ -52,21 +94,19 @@ static size_t on_header(char *line, size_t size, size_t n, void *arg)
 
         while (length > 0 && (line[length - 1] == '\n' || line[length - 1] == '\r'))
                 length--;
-        if (n >= 5 && memcmp(line, "HTTP/", 5) == 0) {
-                buffer_clear(&t->head); /* what came before was an interim answer */
+        if (length == 0) {
+                end_head(t);
                 return n;
         }
-        if (length == 0)
+        if (is_status(t, line, length)) {
+                begin_head(t, line, length);
                 return n;
-        if (buffer_size(&t->head) + length >= HEAD_MAX) {
+        }
+        if (buffer_size(&t->head) + length >= HEAD_MAX)
                 t->failure = -EPROTO;
-                return 0;
-        }
-        if (buffer_append(&t->head, line, length) < 0 || buffer_append(&t->head, "\n", 1) < 0) {
+        else if (buffer_append(&t->head, line, length) < 0 || buffer_append(&t->head, "\n", 1) < 0)
                 t->failure = -ENOMEM;
-                return 0;
-        }
-        return n;
+        return t->failure == 0 ? n : 0;
 }
 
 /* --- easy handles ------------------------------------------------------------------------------- */
@@ -137,6 +177,7 @@ int http_transfer_acquire(struct pen_http_client *c, struct transfer **ret)
                         return -ENOMEM;
                 t->client = c;
                 list_init(&t->link);
+                list_init(&t->running_link);
                 t->easy = curl_easy_init();
                 if (!t->easy) {
                         free(t);
@@ -218,17 +259,28 @@ static bool is_literal(const char *host)
         return *host == '[' || inet_pton(AF_INET, host, &v4) == 1;
 }
 
+static bool is_http(const char *scheme)
+{
+        return strcmp(scheme, "http") == 0 || strcmp(scheme, "https") == 0;
+}
+
 static int read_url(CURLU *parsed, const char *url, char **ret_host, uint16_t *ret_port)
 {
         char *scheme = NULL, *host = NULL, *port = NULL;
-        int r = -EINVAL;
+        CURLUcode code = curl_url_set(parsed, CURLUPART_URL, url, 0);
+        int r = 0;
 
-        if (curl_url_set(parsed, CURLUPART_URL, url, 0) == CURLUE_OK &&
-            curl_url_get(parsed, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK &&
-            (strcmp(scheme, "http") == 0 || strcmp(scheme, "https") == 0) &&
-            curl_url_get(parsed, CURLUPART_HOST, &host, CURLU_PUNYCODE) == CURLUE_OK &&
-            curl_url_get(parsed, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) == CURLUE_OK) {
-                r = 0;
+        if (code == CURLUE_OK)
+                code = curl_url_get(parsed, CURLUPART_SCHEME, &scheme, 0);
+        if (code == CURLUE_OK)
+                code = curl_url_get(parsed, CURLUPART_HOST, &host, CURLU_PUNYCODE);
+        if (code == CURLUE_OK)
+                code = curl_url_get(parsed, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT);
+        if (code == CURLUE_OUT_OF_MEMORY) {
+                r = -ENOMEM;
+        } else if (code != CURLUE_OK || !is_http(scheme)) {
+                r = -EINVAL;
+        } else {
                 *ret_port = (uint16_t)strtoul(port, NULL, 10);
                 *ret_host = NULL;
                 if (!is_literal(host) && !(*ret_host = strdup(host)))

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <async/debug.h>
 #include <async/stream.h>
 #include <async/tls.h>
 #include <penstock/fd.h>
@@ -73,6 +74,7 @@ static void on_event(evutil_socket_t fd, short what, void *arg)
         struct pen_stream *s = arg;
 
         (void)fd;
+        loop_awake(s->loop);
         if (what & EV_READ) {
                 s->readable = true;
                 if (s->reader)

@@ -322,7 +322,8 @@ static void set_up(struct redis *redis)
         redis->epoch++;
         redis->told[0] = '\0';
         pen_event_set(redis->settled);
-        redis->options.up(redis->options.data);
+        if (redis->options.up)
+                redis->options.up(redis->options.data);
 }
 
 /* Until it breaks: always less than 0. */

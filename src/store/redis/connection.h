@@ -31,7 +31,8 @@ struct redis_options {
         size_t reply_max; /* bytes of one answer in memory; a larger one breaks the connection */
         /* Called by the connection's own task, in which neither may wait for an answer: each time it is there (it may
          * be used from then on), and when it broke or could not be made: `error` says why, for people, as
-         * "127.0.0.1:6379: Connection refused"; once per outage, and again when another reason turns up. */
+         * "127.0.0.1:6379: Connection refused"; once per outage, and again when another reason turns up. `up` may be
+         * NULL. */
         void (*up)(void *data);
         void (*down)(void *data, const char *error);
         void *data;
@@ -84,3 +85,14 @@ PEN_ASYNC int redis_wait(struct redis_call *call);
 
 /* In place of receive: whatever the answer will be. */
 void redis_call_drop(struct redis_call *call);
+
+/* Sends a command whose answer does not matter. False: it did not leave. */
+static inline bool redis_tell(struct redis *redis, const struct redis_arg *args, size_t n)
+{
+        struct redis_call *call;
+
+        if (redis_send(redis, args, n, 0, &call) < 0)
+                return false;
+        redis_call_drop(call);
+        return true;
+}

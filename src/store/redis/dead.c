@@ -125,14 +125,14 @@ ssize_t redis_dead_list(struct store_queue *head, const char *after,
 {
         struct redis_queue *q = redis_queue(head);
         PEN_CLEANUP(answer_freep) struct answer *answer = NULL;
-        char key[512], from[64];
+        char key[KEY_MAX], from[64];
         size_t n = 0;
         int r;
         COMMAND(c, 6, ENTRY_TEXT);
 
         if (*after && !is_place(after))
                 return -EINVAL;
-        snprintf(key, sizeof(key), "%.*sdead", (int)strlen(q->ready) - 5, q->ready);
+        queue_key(q, "dead", key);
         snprintf(from, sizeof(from), "%s%s", *after ? "(" : "-", after);
         command_string(&c, "XRANGE");
         command_string(&c, key);

@@ -20,14 +20,12 @@
 /* Best effort: who is unblocked looks again whether there is something better to do. */
 static void unblock(struct redis_queue *q)
 {
-        struct redis_call *call;
         COMMAND(c, 3, ENTRY_TEXT);
 
         command_string(&c, "CLIENT");
         command_string(&c, "UNBLOCK");
         command_number(&c, (uint64_t)redis_client_id(q->reader));
-        if (redis_send(q->store->redis, c.args, c.n, 0, &call) == 0)
-                redis_call_drop(call);
+        redis_tell(q->store->redis, c.args, c.n);
 }
 
 void queue_unblock(struct redis_queue *q)

@@ -13,10 +13,10 @@
 static int send_question(struct redis_queue *q, const char *verb, const char *what,
                          const char *field, struct redis_call **ret_call)
 {
-        char key[512];
+        char key[KEY_MAX];
         COMMAND(c, 3, 1);
 
-        snprintf(key, sizeof(key), "%.*s%s", (int)strlen(q->ready) - 5, q->ready, what);
+        queue_key(q, what, key);
         command_string(&c, verb);
         command_string(&c, key);
         if (field)

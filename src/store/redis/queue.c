@@ -8,8 +8,6 @@
 #include <penstock/task.h>
 #include <penstock/timeout.h>
 
-#define REPLY_TIMEOUT (10 * PEN_SEC)
-#define REPLY_MAX ((size_t)512 << 20)
 #define PROMOTE_AT_ONCE 100
 #define FEW 128 /* entries that may be counted one by one */
 #define JOIN_LOOK_FIRST (10 * PEN_MSEC)
@@ -111,6 +109,11 @@ int queue_call(struct redis_queue *q, const struct command *command, struct answ
 }
 
 /* --- what the rooms ask for --------------------------------------------------------------------- */
+
+void queue_key(const struct redis_queue *q, const char *name, char key[KEY_MAX])
+{
+        snprintf(key, KEY_MAX, "%s:{%s}:%s", q->store->options.prefix, q->options.name, name);
+}
 
 uint64_t queue_epochs(const struct redis_queue *q)
 {
@@ -285,35 +288,30 @@ static int redis_join(struct store_queue *head)
 /* What push.lua goes by, whoever calls it. */
 static void publish_options(struct redis_queue *q)
 {
-        char limits[512];
-        struct redis_call *call;
+        char limits[KEY_MAX];
         COMMAND(c, 6, 2 * ENTRY_TEXT);
 
-        snprintf(limits, sizeof(limits), "%.*slimits", (int)strlen(q->ready) - 5, q->ready);
+        queue_key(q, "limits", limits);
         command_string(&c, "HSET");
         command_string(&c, limits);
         command_string(&c, "capacity");
         command_number(&c, q->options.capacity);
         command_string(&c, "dedupe");
         command_number(&c, q->options.dedupe / PEN_MSEC);
-        if (redis_send(q->store->redis, c.args, c.n, 0, &call) == 0)
-                redis_call_drop(call);
+        redis_tell(q->store->redis, c.args, c.n);
 }
 
 void queue_publish_name(struct redis_queue *q)
 {
-        char queues[256];
-        struct redis_call *call;
+        char queues[KEY_MAX];
         COMMAND(c, 3, 1);
 
         snprintf(queues, sizeof(queues), "%s:queues", q->store->options.prefix);
         command_string(&c, "SADD");
         command_string(&c, queues);
         command_string(&c, q->options.name);
-        if (redis_send(q->store->redis, c.args, c.n, 0, &call) < 0)
-                return;
-        redis_call_drop(call);
-        q->named = true;
+        if (redis_tell(q->store->redis, c.args, c.n))
+                q->named = true;
 }
 
 void queue_came_up(struct redis_queue *q)
@@ -417,11 +415,6 @@ static const struct store_class redis_class = {
         .close = redis_close,
 };
 
-static void ignore_up(void *data)
-{
-        (void)data;
-}
-
 /* The shared connection tells of an outage; but this one may be refused alone. */
 static void on_reader_down(void *data, const char *error)
 {
@@ -450,7 +443,6 @@ static int create_parts(struct redis_queue *q)
                                 .target = q->store->target,
                                 .reply_timeout = REPLY_TIMEOUT,
                                 .reply_max = REPLY_MAX,
-                                .up = ignore_up,
                                 .down = on_reader_down,
                                 .data = q,
                         },

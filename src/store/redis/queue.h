@@ -18,7 +18,10 @@
 #include <store/redis/store.h>
 
 #define GROUP "penstock"
+#define REPLY_TIMEOUT (10 * PEN_SEC)
+#define REPLY_MAX ((size_t)512 << 20)
 #define CONSUMER_MAX 128
+#define KEY_MAX 512
 #define QUEUE_BATCH 128 /* jobs in one command at most */
 
 struct redis_store {
@@ -36,7 +39,6 @@ struct redis_store {
         char text[(3 * QUEUE_BATCH + 4) * ENTRY_TEXT];
         char consumer[CONSUMER_MAX];
         char trouble[256];
-        bool told_up;
 };
 
 struct place {
@@ -111,7 +113,6 @@ static inline struct command queue_command(struct redis_queue *q)
 
 /* Suspends until the server answers and knows the scripts. */
 PEN_ASYNC int redis_store_ready(struct redis_store *store);
-PEN_ASYNC int redis_store_load(struct redis_store *store, enum script script);
 
 /* --- queue.c -------------------------------------------------------------------------------------- */
 
@@ -135,6 +136,9 @@ void queue_due_in(struct redis_queue *q, pen_usec usec);
 
 /* Released jobs wait: a fetch that blocks shall look. */
 void queue_unblock(struct redis_queue *q);
+
+/* PREFIX:{NAME}:name, as the scripts make it of the key of what is ready. */
+void queue_key(const struct redis_queue *q, const char *name, char key[KEY_MAX]);
 
 uint64_t queue_epochs(const struct redis_queue *q);
 

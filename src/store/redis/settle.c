@@ -333,7 +333,6 @@ static void forget_removed(struct redis_queue *q, const struct reply *oldest, si
 static void remove_behind(struct redis_queue *q)
 {
         while (q->n_behind > 0) {
-                struct redis_call *call;
                 struct command c = queue_command(q);
 
                 command_string(&c, "XDEL");
@@ -343,8 +342,7 @@ static void remove_behind(struct redis_queue *q)
 
                         command_entry(&c, p.ms, p.seq);
                 }
-                if (redis_send(q->store->redis, c.args, c.n, 0, &call) == 0)
-                        redis_call_drop(call);
+                redis_tell(q->store->redis, c.args, c.n);
         }
 }
 

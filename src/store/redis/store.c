@@ -12,9 +12,6 @@
 #include <penstock/timeout.h>
 #include <store/redis/queue.h>
 
-#define REPLY_TIMEOUT (10 * PEN_SEC)
-#define REPLY_MAX ((size_t)512 << 20)
-
 /* --- up and down -------------------------------------------------------------------------------- */
 
 static void on_up(void *data)
@@ -208,7 +205,6 @@ ssize_t redis_store_queues(struct redis_store *store, const char ***ret_names)
 /* Commands whose answers nobody needs. */
 static void send_lightly(struct redis_store *store, size_t n, ...)
 {
-        struct redis_call *call;
         va_list words;
         COMMAND(c, 8, 1);
 
@@ -216,8 +212,7 @@ static void send_lightly(struct redis_store *store, size_t n, ...)
         while (n-- > 0)
                 command_string(&c, va_arg(words, const char *));
         va_end(words);
-        if (redis_send(store->redis, c.args, c.n, 0, &call) == 0)
-                redis_call_drop(call);
+        redis_tell(store->redis, c.args, c.n);
 }
 
 /* The daemon's sign of life for people: a hash that vanishes when it is not renewed. */
