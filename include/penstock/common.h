@@ -6,7 +6,9 @@
  *  - "takes X" means that X belongs to the callee on success, and still to the caller on failure.
  *  - `_free(NULL)` does nothing. `_freep(&p)` is for PEN_CLEANUP.
  *  - An object belongs to the loop of the thread that created it and must not leave that thread,
- *    save where a function says that it is thread-safe. -ENXIO: no loop runs in this thread.
+ *    save where a function says that it is thread-safe. -ENXIO: no loop runs in this thread, or no
+ *    task, for what belongs to a task.
+ *  - When an object is freed nobody waits in it any more, save where its header says more.
  *  - PEN_ASYNC marks what may suspend the calling task. Such a call answers -ECANCELED when the
  *    task was cancelled (see task.h), and -EDEADLK when it would have to suspend but was not
  *    called from a task: the loop's own stack cannot wait for the loop.

@@ -18,8 +18,8 @@ PEN_ASYNC int pen_fd_wait(int fd, unsigned events);
 
 /* Waits for one of `n` signals and answers its number. From the first call on until the loop ends
  * they are no longer handled the default way, and those that arrive between two calls are kept
- * (once a signal). Signals belong to the main thread's loop.  -EINVAL: no such signal, or
- * one that cannot be caught. */
+ * (once a signal).  -EPERM: signals belong to the main thread's loop, and this is another one's; as
+ * asyncio, nothing has changed then.  -EINVAL: no such signal, or one that cannot be caught. */
 PEN_ASYNC int pen_signal_wait(const int *signals, size_t n);
 
 PEN_END_DECLS

@@ -1,8 +1,12 @@
 /* Task groups: children that never outlive the code that spawned them. asyncio.TaskGroup's ideas.
  *
- * The first child that fails cancels its siblings, and the task that made the group too, if that is
- * not yet in `join`: its PEN_ASYNC calls answer -ECANCELED, and `join` then tells the child's error.
- * A child that was cancelled (-ECANCELED) is no failure.
+ * The first child that fails cancels its siblings, and the task that made the group too, if that
+ * is not yet in `join`: its PEN_ASYNC calls answer -ECANCELED, and `join` then tells the child's
+ * error. A child that was cancelled (-ECANCELED) is no failure. The group cancels its children once,
+ * however many reasons there are: their cleanup is not interrupted by the next.
+ *
+ * C differs: `join` tells one error, the first, and no ExceptionGroup; a body that fails by itself
+ * leaves by `free`.
  */
 #pragma once
 
@@ -20,15 +24,17 @@ int pen_group_create(struct pen_group **ret_group);
  */
 int pen_group_spawn(struct pen_group *group, const char *name, int (*fn)(void *arg), void *arg);
 
-/* Cancels all children. No failure of the group by itself. */
+/* Cancels all children, if that has not been done. No failure of the group by itself. */
 void pen_group_cancel(struct pen_group *group);
 
 /* How many children have not ended. */
 size_t pen_group_size(const struct pen_group *group);
 
 /* Waits until all children have ended, those added meanwhile included. 0, or the first child's
- * error.  Cancelled: cancels the children, waits for them, answers -ECANCELED; or a child's
- * error, and the request stays pending.  -EPERM: the group is another task's.
+ * error.  -EPERM: the group is another task's.
+ * Cancelled: cancels the children, waits for them, answers -ECANCELED; or a child's error, and the
+ * request stays pending. So does one that the task has met since the group was made and that is not
+ * the group's own, as an outer group's or a deadline's: whoever goes on after the error meets it.
  */
 PEN_ASYNC int pen_group_join(struct pen_group *group);
 

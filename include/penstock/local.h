@@ -1,6 +1,6 @@
 /* Variables of a task: Python's contextvars. A task starts with those of the one that spawned it, as
  * they were then; what either sets afterwards the other does not see. Generators have those of the
- * task that runs them.
+ * task that runs them. C differs: pen_to_thread's function has none, and nothing is reset by token.
  *
  *     static const struct pen_task_local request_id = { .free_value = free };
  *
@@ -19,7 +19,8 @@ struct pen_task_local {
 };
 
 /* Takes `value`, which tasks may come to share: it is freed when the last of those that see it has
- * ended or set another one. NULL is a value too.  -ENXIO: not called from a task.  -ENOMEM. */
+ * ended or set another one. NULL is a value too, free_value gets it.  -ENXIO: not called from a task.
+ * -ENOMEM. */
 int pen_task_local_set(const struct pen_task_local *variable, void *value);
 
 /* NULL: it was never set, or this is no task. The value stays valid until this task sets another. */

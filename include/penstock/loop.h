@@ -25,15 +25,17 @@ enum pen_log_level {
 /* Start from PEN_OPTIONS_DEFAULT: a zero is a choice, not always the default. */
 struct pen_options {
         enum pen_clock clock;
-        uint64_t
-                seed; /* not 0: pick the next runnable task at random, the same for the same seed */
+        /* not 0: pick the next runnable task at random. The same seed, the same order, the same
+         * jitter; without one jitter is another in each run */
+        uint64_t seed;
         size_t stack_size; /* bytes of a task's stack, without its guard; 0: 64 KiB */
         unsigned
                 threads; /* at most so many for pen_to_thread; 0: 4 more than there are CPUs, at most 32 */
         /* Debug mode: name a task that holds the loop for longer; see debug.h. 0: only with
-         * PENSTOCK_DEBUG=1 in the environment, and then 100 ms */
+         * PENSTOCK_DEBUG=1 in the environment, and then 100 ms; PEN_FOREVER: not even then */
         pen_usec slow_task;
-        /* Where the library's own words go; NULL: standard error. Must not suspend. */
+        /* Where the library's own words go; NULL: standard error. Called in the loop's thread, also on
+         * a task's stack; must not suspend. */
         void (*log)(void *log_data, enum pen_log_level level, const char *message);
         void *log_data;
 };
@@ -44,9 +46,9 @@ struct pen_options {
         }
 
 /* Runs fn(arg) as the main task of a new loop and answers what it returned. Tasks that are left
- * over by then are cancelled and awaited. In the main thread, if the disposition of SIGINT is the
- * default: the first SIGINT cancels the main task, a second one kills. SIGPIPE, if it is at its
- * default, is ignored from then on.
+ * over by then are cancelled and awaited, then generators that are half-way are ended. In the main
+ * thread, if the disposition of SIGINT is the default: the first SIGINT cancels the main task, a
+ * second one kills. SIGPIPE, if it is at its default, is ignored from then on.
  * -EBUSY: a loop runs in this thread already.  -ENOMEM, -EMFILE: the loop could not be made.
  */
 int pen_run(int (*fn)(void *arg), void *arg);

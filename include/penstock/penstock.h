@@ -1,4 +1,5 @@
-/* All of libpenstock. */
+/* libpenstock: asyncio's ideas in C, tasks that take turns on one thread. This is all of it; each
+ * header can be included alone as well, and common.h has the terms that all share. */
 #pragma once
 
 #include <penstock/common.h>

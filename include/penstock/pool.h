@@ -13,8 +13,8 @@ struct pen_pool_options {
         int (*open)(void *data, void **ret_item);
         /* Closes one. May suspend: it is not interrupted. */
         void (*close)(void *data, void *item);
-        /* Whether one that lay idle may be used again (NULL: yes). May suspend. If not it is closed, and
-         * the next is tried, or one opened. */
+        /* Whether one that lay idle may be used again (NULL: yes). May suspend; cancelled it says no.
+         * That one is closed, and the next is tried, or one opened. */
         bool (*usable)(void *data, void *item);
         void *data;
 };
@@ -27,10 +27,11 @@ int pen_pool_create(const struct pen_pool_options *options, struct pen_pool **re
  * Cancelled: -ECANCELED, nothing is held. */
 PEN_ASYNC int pen_pool_acquire(struct pen_pool *pool, void **ret_item);
 
-/* Gives it back for others. Never suspends. */
+/* Gives it back for others, once. Never suspends. */
 void pen_pool_release(struct pen_pool *pool, void *item);
 
-/* Gives back one that is broken, or in an unknown state (its user was cancelled): it is closed. */
+/* Gives back one that is broken, or in an unknown state (its user was cancelled): it is closed, and
+ * then somebody who waits may open another. */
 void pen_pool_discard(struct pen_pool *pool, void *item);
 
 size_t pen_pool_open(const struct pen_pool *pool); /* in use and idle */

@@ -4,7 +4,8 @@
  * descriptor but 0, 1 and 2, and no shell. It is killed with its scope: pen_process_free kills
  * the group and reaps the child. It is killed too when the thread that spawned it dies, the loop's,
  * so that it does not run on without us; what it has started itself is not, and set-user-ID
- * programs are not. The virtual clock stands still while a child runs.
+ * programs are not. C differs: asyncio lets a child outlive its object. The virtual clock stands
+ * still while a child runs.
  *
  * Its end is told by a pidfd where the kernel has those (Linux 5.3), elsewhere by a thread a child.
  * Nothing else in the process may reap it (by waitpid(-1), or SIGCHLD ignored): its status is lost
@@ -41,7 +42,7 @@ int pen_process_spawn(const struct pen_process_options *options, struct pen_proc
 pid_t pen_process_pid(const struct pen_process *process);
 
 /* Hands over our end of the pipe to the child's 0, 1 or 2, non-blocking: the caller closes it.
- * For long talks, as by pen_stream_from_fd. -EBADF: there is none (any more). */
+ * For long talks, by pen_stream_from_fd. -EBADF: there is none (any more). */
 int pen_process_take_fd(struct pen_process *process, int number);
 
 /* Waits for the end and answers the status as waitpid has it (W* macros). May be called again. */
@@ -61,8 +62,8 @@ struct pen_process_capture {
 };
 
 /* Writes `input` to the child's stdin and closes that, reads stdout and stderr, waits for the end.
- * A child that does not read its input is no error. A grandchild that keeps a pipe open does not
- * delay the answer: once the child has ended only what is already in the pipes is read.
+ * A child that does not read its input is no error. C differs: a grandchild that keeps a pipe open
+ * does not delay the answer; once the child has ended only what is already in the pipes is read.
  * `out`, `err` may be NULL: what comes is dropped.
  * -EINVAL: input, and stdin is no pipe (any more).  -ENOMEM: the child may still run.
  * Cancelled: -ECANCELED, nothing is captured, the child runs on: signal it and wait, or free it.

@@ -16,8 +16,9 @@ struct pen_queue;
  * those left at pen_queue_free and at an immediate shutdown. -ENXIO, -ENOMEM. */
 int pen_queue_create(size_t maxsize, void (*free_item)(void *item), struct pen_queue **ret_queue);
 
-/* The same, but gets answer the least item first: compare(a, b) is less than 0 if `a` comes before
- * `b`. Equal ones leave in the order they came. */
+/* The same, but gets answer the least item first: compare(a, b), which must neither suspend nor touch
+ * the queue, is less than 0 if `a` comes before `b`, and 0 if they are equal: those leave in the order
+ * they came (C differs: heapq promises nothing about them).  -EINVAL: no `compare`. */
 int pen_queue_create_priority(size_t maxsize, void (*free_item)(void *item),
                               int (*compare)(const void *a, const void *b),
                               struct pen_queue **ret_queue);

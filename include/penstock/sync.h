@@ -48,29 +48,35 @@ void pen_condition_freep(struct pen_condition **condition);
 
 /* Gives the lock back, waits to be notified, and has the lock again on return, whatever that is: a
  * task that is cancelled waits for the lock, uninterruptibly, and answers -ECANCELED then; one that
- * was notified as well passes that on.  -EPERM: it is not locked. */
+ * was notified as well passes that on (C differs: one that was not wakes nobody).  -EPERM: it is not
+ * locked. */
 PEN_ASYNC int pen_condition_wait(struct pen_condition *condition);
 
-/* Waits until predicate(arg), which is called with the lock held and must not suspend. */
+/* Waits until predicate(arg), which is called with the lock held and must not suspend. It is asked
+ * first and after each notification. */
 PEN_ASYNC int pen_condition_wait_for(struct pen_condition *condition, bool (*predicate)(void *arg),
                                      void *arg);
 
-/* Wakes the first `n` that wait; they go on when they get the lock.  -EPERM: it is not locked. */
+/* Wakes the first `n` that wait; they go on when they get the lock. It is not kept for those who come
+ * later.  -EPERM: it is not locked. */
 int pen_condition_notify(struct pen_condition *condition, size_t n);
 int pen_condition_notify_all(struct pen_condition *condition);
 
 /* asyncio.Barrier */
 struct pen_barrier;
-int pen_barrier_create(size_t parties,
-                       struct pen_barrier **ret_barrier); /* -EINVAL: 0; -ENXIO, -ENOMEM */
+/* -EINVAL: 0, or above INT_MAX.  -ENXIO, -ENOMEM. */
+int pen_barrier_create(size_t parties, struct pen_barrier **ret_barrier);
 void pen_barrier_free(struct pen_barrier *barrier);
 void pen_barrier_freep(struct pen_barrier **barrier);
 
-/* Waits until `parties` tasks wait, then lets all go on, and is ready for the next round. Answers
- * which one this is, 0 to parties - 1, each once a round.
+/* Waits until `parties` tasks wait, then lets all go on, and is at once ready for the next round (C
+ * differs: nobody waits until they are gone). Answers which one this is, 0 to parties - 1, each once a
+ * round; the one that came last need not wait, and is the last.
  * -EPIPE: the barrier is broken, or was reset meanwhile.
- * -ECANCELED: this one waits no more, the others do; one that was let go on passes (C differs:
- * nothing of the round is lost).
+ * -ECANCELED: this one waits no more, the others do.
+ * C differs: a round ends for all of its parties at the same moment, be it whole or broken. One that
+ * is cancelled then, before it runs, gets that answer, and the cancellation by its next call; a reset
+ * or an abort then concerns the next round.
  */
 PEN_ASYNC int pen_barrier_wait(struct pen_barrier *barrier);
 

@@ -5,9 +5,18 @@
  * the one it is waiting in. Requests made before the delivery merge into one. After it calls work
  * again, so that cleanup may wait.
  *
- * C differs from asyncio: the delivery does not wait for a call that has to suspend, and a task
+ * C differs from asyncio: the delivery does not wait for a call that has to suspend. A task
  * cancelled before its first run still runs, and meets the request at its first PEN_ASYNC call:
- * nobody else would free its `arg`.
+ * nobody else would free its `arg`. One that returns without another such call has never met it,
+ * and its result stands.
+ *
+ * C differs too in that a task has a stack of fixed size (64 KiB unless the options say otherwise),
+ * and below it a guard of 64 KiB: running into that ends the process by SIGSEGV, after a line on
+ * standard error that names the task. Before Linux 6.13 a guard costs mappings, so only as many
+ * tasks have one as half of vm.max_map_count pays for, 16,382 by default. Those past that are as
+ * far apart, but it takes a look at the lowest word of the stack, whenever the task suspends or
+ * ends, to find that it was written: a line in the log, and SIGABRT. There may be 100,000 tasks and
+ * more either way.
  */
 #pragma once
 
@@ -40,14 +49,15 @@ struct pen_task *pen_task_current(void);
 const char *pen_task_name(struct pen_task *task);
 
 /* Waits until the task has ended. 0: it has, and *ret_result (may be NULL) is what it returned,
- * even if that is negative.  -EDEADLK: it is the caller.
- * Cancelled: as in asyncio the request goes to the awaited task. This call then waits on, and
- * answers -ECANCELED if that task ended with -ECANCELED; if it chose to return something else, 0.
+ * even if that is negative; C differs: also -ECANCELED.  -EDEADLK: it is the caller.
+ * Cancelled, now or before: as in asyncio the request goes to the awaited task. This call then waits
+ * on, and answers -ECANCELED if that task ended with -ECANCELED; if it chose to return something else, 0.
  */
 PEN_ASYNC int pen_await(struct pen_task *task, int *ret_result);
 
-/* As pen_await, but a cancellation ends only this wait: -ECANCELED, and the task goes on. It needs
- * an owner then: a task whose handle nobody has left runs on by itself, and logs its failure. */
+/* As pen_await, but a cancellation ends only this wait: -ECANCELED, and the task runs on. It needs
+ * an owner then: one whose handle nobody has left runs on by itself, its failure is logged, and the
+ * end of the loop cancels it. */
 PEN_ASYNC int pen_shield(struct pen_task *task, int *ret_result);
 
 /* Requests the cancellation. Answers false if the task had already ended. */
@@ -60,7 +70,7 @@ int pen_task_result(struct pen_task *task);
 /* How many cancellation requests the running task has had and not taken back. */
 unsigned pen_cancelling(void);
 
-/* Takes one request back and answers how many remain. At 0, one that was not yet delivered is void. */
+/* Takes one request back and answers how many remain. At 0 what was not yet delivered is void. */
 unsigned pen_uncancel(void);
 
 /* Between the two the running task is not interrupted; a request stays pending and is delivered by

@@ -23,8 +23,9 @@ PEN_ASYNC int pen_to_thread_detached(int (*fn)(void *arg), void *arg, void (*fre
 struct pen_loop;
 
 /* From any thread but the loop's: runs fn(arg) as a task of the loop, and blocks until that has
- * ended; *ret_result (may be NULL) is what it returned. After `timeout` (PEN_FOREVER: none) the task
- * is cancelled, and waited for all the same: it may use the caller's stack.
+ * ended; *ret_result (may be NULL) is what it returned. After `timeout` (PEN_FOREVER: none), counted
+ * from the call, the task is cancelled, and waited for all the same: it may use the caller's stack.
+ * Tasks that run when the loop's main task ends are cancelled, as leftovers are: a result too.
  * -ETIME: so it was, and it ended with -ECANCELED.  -EDEADLK: called in the loop's own thread.
  * -ESHUTDOWN: the loop's main task has ended, `fn` has not been called.  -ENOMEM.
  * The loop must outlive the call.

@@ -6,10 +6,11 @@
 
 struct pen_group {
         struct pen_task *parent;
+        struct mark begun; /* how the parent's requests stood then */
         struct list children;
         size_t n;
         int error;        /* of the first child that failed */
-        bool stopping;    /* takes no more children */
+        bool stopping;    /* its children were cancelled, or it was joined: it takes no more */
         bool joining;     /* the parent waits for the children */
         bool interrupted; /* the parent was cancelled by us: a child failed while it was elsewhere */
         struct request request;
@@ -25,7 +26,7 @@ int pen_group_create(struct pen_group **ret_group)
         group = malloc(sizeof(*group));
         if (!group)
                 return -ENOMEM;
-        *group = (struct pen_group){ .parent = parent };
+        *group = (struct pen_group){ .parent = parent, .begun = task_mark(parent) };
         list_init(&group->children);
         *ret_group = group;
         return 0;
@@ -51,6 +52,8 @@ int pen_group_spawn(struct pen_group *group, const char *name, int (*fn)(void *a
 
 void pen_group_cancel(struct pen_group *group)
 {
+        if (group->stopping)
+                return;
         group->stopping = true;
         list_for_each(i, &group->children)
                 pen_task_cancel(list_entry(i, struct pen_task, group_link));
@@ -59,6 +62,11 @@ void pen_group_cancel(struct pen_group *group)
 size_t pen_group_size(const struct pen_group *group)
 {
         return group->n;
+}
+
+struct pen_task *group_parent(const struct pen_group *group)
+{
+        return group->parent;
 }
 
 void group_child_ended(struct pen_group *group, struct pen_task *child)
@@ -114,8 +122,7 @@ int pen_group_join(struct pen_group *group)
         r = wait_for_children(group);
         if (group->error == 0)
                 return r;
-        if (r < 0)
-                task_redeliver(group->parent);
+        task_redeliver(group->parent, group->begun); /* who meets the error shall meet those too */
         return group->error;
 }
 

@@ -57,7 +57,10 @@ static int run_start(void *arg)
         http_transfer_set_connection(t);
         if (must_resolve(t) && curl_easy_setopt(t->easy, CURLOPT_RESOLVE, &t->resolve) != CURLE_OK)
                 return -ENOMEM;
-        return curl_multi_add_handle(t->client->multi, t->easy) == CURLM_OK ? 0 : -ENOMEM;
+        if (curl_multi_add_handle(t->client->multi, t->easy) != CURLM_OK)
+                return -ENOMEM;
+        list_append(&t->client->running, &t->running_link);
+        return 0;
 }
 
 int http_begin(struct pen_http_client *client, const struct pen_http_request *request,
@@ -102,6 +105,7 @@ static int run_withdraw(void *arg)
         struct transfer *t = arg;
 
         list_remove(&t->link);
+        list_remove(&t->running_link);
         curl_multi_remove_handle(t->client->multi, t->easy);
         return 0;
 }
@@ -135,6 +139,7 @@ static int error_of(const struct transfer *t)
         case CURLE_PARTIAL_FILE:
                 return -ECONNRESET;
         case CURLE_OUT_OF_MEMORY:
+        case CURLE_SETOPT_OPTION_SYNTAX: /* of CURLOPT_RESOLVE, which is ours: for want of memory */
                 return -ENOMEM;
         case CURLE_URL_MALFORMAT:
                 return -EINVAL;

@@ -54,7 +54,8 @@ struct pen_http_client {
         size_t n_sockets;
         struct transfer *idle;
         size_t n_idle;
-        struct list broken;  /* transfers that have lost their sockets' events */
+        struct list running; /* transfers that curl has */
+        struct list broken;  /* those that have lost their sockets' events */
         struct list resumed; /* those whose readers have made room */
         struct pen_http_options options;
         char *user_agent, *ca_file, *unix_socket;
@@ -73,6 +74,7 @@ struct transfer {
         struct pen_http_client *client;
         CURL *easy;
         struct transfer *next_idle;
+        struct list running_link;
         struct list link; /* among the broken, or the resumed */
 
         /* What the easy handle was told and will remember. */

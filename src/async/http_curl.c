@@ -1,4 +1,5 @@
 /* libcurl's multi interface on the loop: its sockets, its time, its life. */
+#include <async/debug.h>
 #include <async/http.h>
 
 #include <errno.h>
@@ -14,6 +15,7 @@ static void finish(struct transfer *t, CURLcode code)
 {
         curl_multi_remove_handle(t->client->multi, t->easy);
         list_remove(&t->link);
+        list_remove(&t->running_link);
         t->code = code;
         if (code == CURLE_COULDNT_CONNECT)
                 curl_easy_getinfo(t->easy, CURLINFO_OS_ERRNO, &t->os_error);
@@ -22,13 +24,24 @@ static void finish(struct transfer *t, CURLcode code)
                 task_wake(t->task);
 }
 
+static void give_up(struct transfer *t)
+{
+        list_remove(&t->link);
+        list_append(&t->client->broken, &t->link);
+        loop_defer(t->client->loop, &t->client->kick);
+}
+
 static void act(struct pen_http_client *c, int fd, int flags)
 {
         struct transfer *t;
         CURLMsg *message;
         int n;
 
-        curl_multi_socket_action(c->multi, fd, flags, &n);
+        loop_awake(c->loop);
+        /* For want of memory it forgets a socket, and does not say whose. */
+        if (curl_multi_socket_action(c->multi, fd, flags, &n) == CURLM_OUT_OF_MEMORY)
+                list_for_each(i, &c->running)
+                        give_up(list_entry(i, struct transfer, running_link));
         while ((message = curl_multi_info_read(c->multi, &n))) {
                 CURLcode code = message->data.result;
 
@@ -142,9 +155,7 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *un
                 curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&t);
                 if (!t)
                         return 0; /* curl's own handle, that closes connections */
-                list_remove(&t->link);
-                list_append(&c->broken, &t->link);
-                loop_defer(c->loop, &c->kick);
+                give_up(t);
         }
         return 0;
 }
@@ -331,6 +342,7 @@ int pen_http_client_create(const struct pen_http_options *options,
         c->loop = current_loop;
         c->kick.fn = run_kick;
         list_init(&c->kick.link);
+        list_init(&c->running);
         list_init(&c->broken);
         list_init(&c->resumed);
         evtimer_assign(&c->timer, c->loop->base, on_timer, c);

@@ -177,6 +177,7 @@ int http_transfer_acquire(struct pen_http_client *c, struct transfer **ret)
                         return -ENOMEM;
                 t->client = c;
                 list_init(&t->link);
+                list_init(&t->running_link);
                 t->easy = curl_easy_init();
                 if (!t->easy) {
                         free(t);
@@ -258,17 +259,28 @@ static bool is_literal(const char *host)
         return *host == '[' || inet_pton(AF_INET, host, &v4) == 1;
 }
 
+static bool is_http(const char *scheme)
+{
+        return strcmp(scheme, "http") == 0 || strcmp(scheme, "https") == 0;
+}
+
 static int read_url(CURLU *parsed, const char *url, char **ret_host, uint16_t *ret_port)
 {
         char *scheme = NULL, *host = NULL, *port = NULL;
-        int r = -EINVAL;
+        CURLUcode code = curl_url_set(parsed, CURLUPART_URL, url, 0);
+        int r = 0;
 
-        if (curl_url_set(parsed, CURLUPART_URL, url, 0) == CURLUE_OK &&
-            curl_url_get(parsed, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK &&
-            (strcmp(scheme, "http") == 0 || strcmp(scheme, "https") == 0) &&
-            curl_url_get(parsed, CURLUPART_HOST, &host, CURLU_PUNYCODE) == CURLUE_OK &&
-            curl_url_get(parsed, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) == CURLUE_OK) {
-                r = 0;
+        if (code == CURLUE_OK)
+                code = curl_url_get(parsed, CURLUPART_SCHEME, &scheme, 0);
+        if (code == CURLUE_OK)
+                code = curl_url_get(parsed, CURLUPART_HOST, &host, CURLU_PUNYCODE);
+        if (code == CURLUE_OK)
+                code = curl_url_get(parsed, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT);
+        if (code == CURLUE_OUT_OF_MEMORY) {
+                r = -ENOMEM;
+        } else if (code != CURLUE_OK || !is_http(scheme)) {
+                r = -EINVAL;
+        } else {
                 *ret_port = (uint16_t)strtoul(port, NULL, 10);
                 *ret_host = NULL;
                 if (!is_literal(host) && !(*ret_host = strdup(host)))

@@ -3,6 +3,8 @@
 
 #include <errno.h>
 
+#include <async/debug.h>
+
 /* I/O is looked at after so many resumptions or so much time, whichever is first. Reading the clock
  * costs as much as a switch, so it is read every few resumptions, and each time if those are long. */
 #define RESUMPTIONS_MAX 256
@@ -12,6 +14,16 @@
 __thread struct pen_loop *current_loop;
 
 /* --- the run queue ------------------------------------------------------------------------------ */
+
+/* What pen_trace_hash answers. A step is a bijection, so two traces stay apart once they differ
+ * (but for a later step that differs as well and happens to make up for it). */
+static void trace(struct pen_loop *loop, const struct pen_task *task)
+{
+        uint64_t hash = (loop->trace ^ task->number) * 0x9e3779b97f4a7c15;
+
+        hash = ((hash ^ hash >> 32) ^ loop->now) * 0xbf58476d1ce4e5b9;
+        loop->trace = hash ^ hash >> 29;
+}
 
 /* With a seed: any of the runnable ones. */
 static struct pen_task *take_ready_at_random(struct pen_loop *loop)
@@ -31,6 +43,7 @@ static struct pen_task *take_ready_at_random(struct pen_loop *loop)
         *i = task->next_ready;
         if (loop->ready_last == task)
                 loop->ready_last = before;
+        trace(loop, task);
         return task;
 }
 
@@ -51,11 +64,15 @@ static bool time_to_poll(struct pen_loop *loop)
 {
         pen_usec now = loop_time(loop);
 
-        loop->resumed += RESUMPTIONS_SLICE;
+        if (UNLIKELY(loop->watch))
+                watch_next(loop);
+        loop->resumed += loop->slice;
         loop->budget = 1;
-        if (loop->resumed >= RESUMPTIONS_MAX || now - loop->polled >= RUN_MAX)
+        if (loop->resumed >= RESUMPTIONS_MAX)
                 return true;
-        loop->budget = now - loop->looked < RUN_MAX / 4 ? RESUMPTIONS_SLICE : 1;
+        if (now - loop->polled >= RUN_MAX && loop->resumed > 1) /* each turn runs one at least */
+                return true;
+        loop->budget = now - loop->looked < RUN_MAX / 4 ? loop->slice : 1;
         loop->looked = now;
         return false;
 }
@@ -79,10 +96,10 @@ static inline void switch_to(struct pen_loop *loop, struct pen_task *from, struc
         context_switch(&from->context, &to->context);
 }
 
-static void report_overflow(struct pen_task *task)
+void task_report_overflow(struct pen_task *task)
 {
-        loop_log(task->loop, PEN_LOG_ERROR, "task %s has run past the end of its stack",
-                 task->name);
+        loop_log(task->loop, PEN_LOG_ERROR, "task %s has run past the end of its stack of %zu KiB",
+                 pen_task_name(task), (size_t)(task->stack->top - task->stack->low) >> 10);
         abort();
 }
 
@@ -96,10 +113,10 @@ int task_suspend(struct pen_task *task, const char *what)
         r = task_checkpoint(task);
         if (r < 0)
                 return r;
-        if (UNLIKELY(!stack_intact(task->stack)))
-                report_overflow(task);
+        task_check_stack(task);
         task->state = TASK_SUSPENDED;
         task->waits_for = what;
+        task->since = loop->now;
         switch_to(loop, task, choose_next(loop));
         task->state = TASK_RUNNING;
         return task_checkpoint(task);
@@ -119,8 +136,7 @@ int pen_yield(void)
         r = task_checkpoint(task);
         if (r < 0)
                 return r;
-        if (UNLIKELY(!stack_intact(task->stack)))
-                report_overflow(task);
+        task_check_stack(task);
         task->waits_for = "its turn";
         task_make_ready(task);
         switch_to(loop, task, choose_next(loop));
@@ -152,10 +168,13 @@ static void run_task(struct pen_loop *loop, struct pen_task *task)
                 int (*fn)(void *) = TAKE(errand->fn);
 
                 errand->result = fn(errand->arg);
-                switch_to(loop, &loop->root, errand->task);
+                switch_to(loop, &loop->root, TAKE(errand->task));
         }
-        if (loop->ended)
+        if (loop->ended) {
+                if (UNLIKELY(loop->watch))
+                        watch_next(loop);
                 task_reap(TAKE(loop->ended));
+        }
 }
 
 bool loop_turn(struct pen_loop *loop, bool may_wait)
@@ -165,7 +184,7 @@ bool loop_turn(struct pen_loop *loop, bool may_wait)
 
         loop->polled = loop->looked = loop->now;
         loop->resumed = 0;
-        loop->budget = RESUMPTIONS_SLICE;
+        loop->budget = loop->slice = loop->watch ? 1 : RESUMPTIONS_SLICE;
         while ((next = choose_next(loop)) != &loop->root) {
                 run_task(loop, next);
                 happened = true;

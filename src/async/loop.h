@@ -18,11 +18,13 @@
 #include <penstock/loop.h>
 #include <penstock/task.h>
 
+struct locals;
 struct overflow_watch;
 struct pen_group;
 struct resolver;
 struct signals;
 struct thread_pool;
+struct watch;
 
 /* --- time ------------------------------------------------------------------------------------- */
 
@@ -54,18 +56,14 @@ struct done_hook {
 struct pen_task {
         struct context context;
         struct pen_loop *loop;
-        struct stack *stack; /* this structure lives at its top; NULL for the root */
+        struct stack *stack; /* that it runs on: its own, a generator's; NULL for the root */
         struct pen_task *next_ready;
         enum task_state state;
 
         bool interrupt; /* a cancellation is to be delivered now: undelivered and not masked */
-        unsigned undelivered; /* cancellation requests */
-        uint64_t requests;    /* ever made: each is known by its number */
-        uint64_t delivered;   /* the number of the last one that was */
-        struct {
-                unsigned undelivered;
-                uint64_t delivered;
-        } before;                /* the last delivery, should it be undone */
+        unsigned undelivered;    /* cancellation requests */
+        uint64_t requests;       /* ever made: each is known by its number */
+        uint64_t delivered;      /* the number of the last one that was */
         unsigned cancelling;     /* requests, delivered or not, less those taken back */
         unsigned uncancellable;  /* depth */
         struct pen_task *awaits; /* a cancellation goes on to this one */
@@ -79,10 +77,12 @@ struct pen_task {
         struct list done_hooks;
         struct list link; /* among the loop's tasks */
 
+        struct locals *locals; /* NULL: none was ever set */
         struct pen_group *group;
         struct list group_link;
 
         const char *waits_for; /* what it is suspended in, for dumps */
+        pen_usec since;        /* when that began */
         uint64_t number;
         char name[32]; /* empty: made of the number when somebody asks */
 };
@@ -101,6 +101,7 @@ struct pen_loop {
         struct pen_task *current; /* the root when no task runs */
         struct pen_task *ready_first, *ready_last;
         unsigned budget;  /* resumptions until the next look at the clock */
+        unsigned slice;   /* that many at a time; in debug mode each is looked at */
         unsigned resumed; /* since the last look at I/O */
         uint64_t looked;  /* at the clock, then */
         pen_usec now;
@@ -119,6 +120,7 @@ struct pen_loop {
         struct errand errand;
 
         struct stack_pool stacks;
+        struct list generators; /* that have a stack */
         struct list tasks;
         size_t n_tasks;
         uint64_t n_spawned;
@@ -136,6 +138,8 @@ struct pen_loop {
 
         struct pen_options options;
         struct random random;
+        uint64_t trace;      /* with a seed: which task ran when */
+        struct watch *watch; /* debug mode's */
 };
 
 extern __thread struct pen_loop *current_loop
@@ -206,6 +210,15 @@ static inline pen_usec time_after(pen_usec now, pen_usec usec)
  * -ECANCELED: a cancellation was delivered (a wake-up may have come as well); -EDEADLK: the root. */
 int task_suspend(struct pen_task *task, const char *what);
 
+/* The running task's canary, wherever it changes stacks. */
+void task_report_overflow(struct pen_task *task) __attribute__((noreturn));
+
+static inline void task_check_stack(struct pen_task *task)
+{
+        if (UNLIKELY(!stack_intact(task->stack)))
+                task_report_overflow(task);
+}
+
 /* Appends the task to the run queue. */
 static inline void task_make_ready(struct pen_task *task)
 {
@@ -229,8 +242,20 @@ static inline void task_wake(struct pen_task *task)
 
 int task_deliver(struct pen_task *task);
 
-/* Undoes the last delivery: it was not for the one that met it. */
-void task_redeliver(struct pen_task *task);
+/* How a task's requests stood at some moment. */
+struct mark {
+        uint64_t delivered;
+        unsigned cancelling; /* of those delivered */
+};
+
+static inline struct mark task_mark(const struct pen_task *task)
+{
+        return (struct mark){ task->delivered, task->cancelling - task->undelivered };
+}
+
+/* Undoes the deliveries since then, but for what was taken back: they were not for those that met
+ * them. */
+void task_redeliver(struct pen_task *task, struct mark since);
 
 /* A cancellation that its maker will take back: a timeout's, a group's. */
 struct request {
@@ -290,8 +315,16 @@ void waiters_wake_all(struct list *line);
 /* Frees the task's stack, if nobody has a reference any more, and tells who waits for it. */
 void task_reap(struct pen_task *task);
 
+/* What the task's variables are: shared by those that see the same ones. */
+struct locals *locals_ref(struct locals *locals);
+void locals_unref(struct locals *locals);
+
 /* --- rooms that live as long as the loop -------------------------------------------------------- */
 
+/* When all tasks have ended: makes one that ends the bodies that have begun. False: there is none, or no
+ * memory for it; `free` abandons them then. */
+bool loop_generators_close(struct pen_loop *loop);
+void loop_generators_free(struct pen_loop *loop);
 void loop_threads_free(struct pen_loop *loop);
 void loop_resolver_free(struct pen_loop *loop);
 void loop_signals_free(struct pen_loop *loop);

@@ -3,6 +3,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <async/debug.h>
 #include <async/loop.h>
 
 static bool is_virtual(const struct pen_loop *loop)
@@ -60,6 +61,8 @@ static void poll_events(struct pen_loop *loop, pen_usec usec)
 {
         struct timeval tv;
 
+        if (UNLIKELY(loop->watch) && usec > 0)
+                usec = watch_wait(loop, usec);
         if (usec == 0) {
                 event_base_loop(loop->base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
                 return;
@@ -71,6 +74,7 @@ static void poll_events(struct pen_loop *loop, pen_usec usec)
                 event_add(loop->alarm, &tv);
         }
         event_base_loop(loop->base, EVLOOP_ONCE);
+        loop_awake(loop);
 }
 
 static pen_usec time_to_wait(struct pen_loop *loop)

@@ -6,6 +6,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <async/debug.h>
 #include <async/loop.h>
 #include <async/overflow.h>
 
@@ -32,6 +33,7 @@ static void on_alarm(evutil_socket_t fd, short what, void *arg)
 static void on_wake(evutil_socket_t fd, short what, void *arg)
 {
         (void)fd, (void)what;
+        loop_awake(arg);
         loop_run_calls(arg);
 }
 
@@ -44,6 +46,7 @@ static void mute(int severity, const char *message)
 static int create_base(struct pen_loop *loop)
 {
         struct event_config *config = event_config_new();
+        int r = 0;
 
         if (!config)
                 return -ENOMEM;
@@ -52,11 +55,17 @@ static int create_base(struct pen_loop *loop)
         event_config_set_flag(config, EVENT_BASE_FLAG_PRECISE_TIMER | EVENT_BASE_FLAG_NOLOCK |
                                               EVENT_BASE_FLAG_NO_CACHE_TIME |
                                               EVENT_BASE_FLAG_IGNORE_ENV);
+        /* For want of memory it would quietly make do with poll, which has no edges. */
+        event_config_require_features(config, EV_FEATURE_ET);
+        errno = 0;
         loop->base = event_base_new_with_config(config);
+        if (loop->base)
+                loop->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        if (loop->wake_fd < 0)
+                r = errno == EMFILE || errno == ENFILE ? -errno : -ENOMEM;
         event_config_free(config);
-        loop->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-        if (!loop->base || loop->wake_fd < 0)
-                return -EMFILE;
+        if (r < 0)
+                return r;
         loop->alarm = evtimer_new(loop->base, on_alarm, NULL);
         loop->wake_event =
                 event_new(loop->base, loop->wake_fd, EV_READ | EV_PERSIST, on_wake, loop);
@@ -90,13 +99,18 @@ int loop_create(const struct pen_options *options, struct pen_loop **ret_loop)
         loop->root = (struct pen_task){ .loop = loop, .state = TASK_RUNNING, .name = "the loop" };
         list_init(&loop->root.done_hooks);
         loop->current = &loop->root;
+        list_init(&loop->generators);
         list_init(&loop->tasks);
         list_init(&loop->calls);
         list_init(&loop->deferred);
         pthread_mutex_init(&loop->lock, NULL);
         context_init_thread(&loop->root.context);
         stack_pool_init(&loop->stacks, options->stack_size);
-        random_seed(&loop->random, options->seed);
+        if (options->seed)
+                random_seed(&loop->random, options->seed);
+        else
+                random_seed_from_system(&loop->random);
+        loop->trace = options->seed ? 1 : 0;
         loop->now = loop_time(loop);
         r = create_base(loop);
         if (r < 0) {
@@ -106,15 +120,19 @@ int loop_create(const struct pen_options *options, struct pen_loop **ret_loop)
         ignore_sigpipe();
         loop->overflow = overflow_watch_create();
         *ret_loop = current_loop = loop;
+        loop->watch = watch_create(loop);
         return 0;
 }
 
 void loop_free(struct pen_loop *loop)
 {
+        watch_free(TAKE(loop->watch));
+        loop->ending = true; /* for calls that come now */
         loop_resolver_free(loop);
         loop_threads_free(loop);
         loop_signals_free(loop);
         loop_run_calls(loop);
+        loop_generators_free(loop);
         if (loop->wake_event)
                 event_free(loop->wake_event);
         if (loop->alarm)
@@ -149,6 +167,26 @@ static void cancel_all(struct pen_loop *loop)
                 pen_task_cancel(list_entry(i, struct pen_task, link));
 }
 
+static void log_deadlock(struct pen_loop *loop)
+{
+        loop_log_tasks(loop, PEN_LOG_ERROR, "deadlock: every task waits for another one");
+}
+
+static void end_leftovers(struct pen_loop *loop)
+{
+        bool told = false;
+
+        cancel_all(loop);
+        while (loop->n_tasks > 0) {
+                if (loop_turn(loop, true))
+                        continue;
+                if (!told)
+                        log_deadlock(loop);
+                told = true;
+                cancel_all(loop);
+        }
+}
+
 int pen_run_with(const struct pen_options *options, int (*fn)(void *arg), void *arg)
 {
         static const struct pen_spawn_options as_main = { .name = "main" };
@@ -165,16 +203,15 @@ int pen_run_with(const struct pen_options *options, int (*fn)(void *arg), void *
         loop_cancel_on_interrupt(loop, main_task);
         while (!pen_task_done(main_task))
                 if (!loop_turn(loop, true)) {
-                        loop_log(loop, PEN_LOG_ERROR, "deadlock: every task waits for another one");
+                        log_deadlock(loop);
                         pen_task_cancel(main_task);
                         cancel_all(loop);
                 }
         r = pen_task_result(main_task);
         loop->ending = true; /* what leftovers spawn in their cleanup is cancelled as they are */
-        cancel_all(loop);
-        while (loop->n_tasks > 0)
-                if (!loop_turn(loop, true))
-                        cancel_all(loop);
+        do
+                end_leftovers(loop);
+        while (loop_generators_close(loop));
         pen_task_unref(main_task);
 out:
         loop_free(loop);

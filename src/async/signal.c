@@ -49,12 +49,15 @@ static int watch(struct pen_loop *loop, int signo)
         if (!w)
                 return -ENOMEM;
         *w = (struct signal_watch){ .signo = signo, .line = &loop->signals->line };
+        errno = 0;
         w->event = evsignal_new(loop->base, signo, on_signal, w);
         if (!w->event || event_add(w->event, NULL) < 0) {
+                int r = errno == ENOMEM ? -ENOMEM : -EINVAL;
+
                 if (w->event)
                         event_free(w->event);
                 free(w);
-                return -EINVAL;
+                return r;
         }
         w->next = loop->signals->first;
         loop->signals->first = w;
@@ -76,11 +79,16 @@ static void on_interrupt(evutil_socket_t signo, short what, void *arg)
         pen_task_cancel(task);
 }
 
+static bool in_main_thread(void)
+{
+        return gettid() == getpid();
+}
+
 void loop_cancel_on_interrupt(struct pen_loop *loop, struct pen_task *task)
 {
         struct sigaction now;
 
-        if (gettid() != getpid() || sigaction(SIGINT, NULL, &now) < 0 || now.sa_handler != SIG_DFL)
+        if (!in_main_thread() || sigaction(SIGINT, NULL, &now) < 0 || now.sa_handler != SIG_DFL)
                 return;
         loop->interrupt = evsignal_new(loop->base, SIGINT, on_interrupt, task);
         if (loop->interrupt && event_add(loop->interrupt, NULL) < 0)
@@ -125,6 +133,8 @@ int pen_signal_wait(const int *signals, size_t n)
 
         if (!loop)
                 return -EDEADLK;
+        if (!in_main_thread())
+                return -EPERM;
         r = task_checkpoint(loop->current);
         if (r == 0)
                 r = watch_all(loop, signals, n);

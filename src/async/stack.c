@@ -8,10 +8,11 @@
 
 #include "config.h"
 #if defined(HAVE_VALGRIND_VALGRIND_H)
-#include <valgrind/valgrind.h>
+#include <valgrind/memcheck.h>
 #else
 #define VALGRIND_STACK_REGISTER(low, top) 0
 #define VALGRIND_STACK_DEREGISTER(id) (void)(id)
+#define VALGRIND_MAKE_MEM_DEFINED(low, size) (void)(low)
 #endif
 #if defined(PEN_ASAN)
 #include <sanitizer/asan_interface.h>
@@ -63,14 +64,18 @@ static bool has_kernel_guards(void)
         return works;
 }
 
-void stack_pool_init(struct stack_pool *pool, size_t stack_size)
+/* Too much stays too much, and does not wrap. */
+static size_t whole_pages(size_t size)
 {
         size_t page = page_size();
 
-        if (stack_size == 0)
-                stack_size = STACK_SIZE_DEFAULT;
+        return (MIN(MAX(size, STACK_SIZE_MIN), SIZE_MAX / 2) + page - 1) / page * page;
+}
+
+void stack_pool_init(struct stack_pool *pool, size_t stack_size)
+{
         *pool = (struct stack_pool){
-                .size = (MAX(stack_size, STACK_SIZE_MIN) + page - 1) / page * page,
+                .size = whole_pages(stack_size > 0 ? stack_size : STACK_SIZE_DEFAULT),
                 .kernel_guards = has_kernel_guards(),
                 .max_guards = max_mappings() / 4, /* each costs two mappings */
         };
@@ -102,12 +107,15 @@ static bool guard(struct stack_pool *pool, char *at)
 /* Maps `n` stacks of `size` bytes, each above its guard. */
 static int slab_create(struct stack_pool *pool, size_t size, size_t n, struct slab **ret_slab)
 {
-        size_t stride = size + STACK_GUARD;
-        struct slab *slab = malloc(sizeof(*slab) + n * sizeof(slab->stacks[0]));
+        size_t stride = size + STACK_GUARD, total;
+        struct slab *slab;
 
+        if (__builtin_mul_overflow(stride, n, &total))
+                return -ENOMEM;
+        slab = malloc(sizeof(*slab) + n * sizeof(slab->stacks[0]));
         if (!slab)
                 return -ENOMEM;
-        *slab = (struct slab){ .size = stride * n, .n = n };
+        *slab = (struct slab){ .size = total, .n = n };
         slab->base = mmap(NULL, slab->size, PROT_READ | PROT_WRITE,
                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
         if (slab->base == MAP_FAILED) {
@@ -163,12 +171,7 @@ int stack_acquire(struct stack_pool *pool, size_t size, struct stack **ret_stack
         int r;
 
         if (size != 0 && size != pool->size) {
-                size_t page = page_size();
-
-                if (size > SIZE_MAX / 2)
-                        return -ENOMEM;
-                size = (MAX(size, STACK_SIZE_MIN) + page - 1) / page * page;
-                r = slab_create(pool, size, 1, &slab);
+                r = slab_create(pool, whole_pages(size), 1, &slab);
                 if (r < 0)
                         return r;
                 *ret_stack = &slab->stacks[0];
@@ -195,9 +198,11 @@ void stack_release(struct stack_pool *pool, struct stack *stack)
         size_t size = (size_t)(stack->top - stack->low);
         bool keep = pool->n_warm < WARM_MAX;
 
+        /* It is as new: what frames that have returned left behind is no longer out of bounds. */
 #if defined(PEN_ASAN)
         __asan_unpoison_memory_region(stack->low, size);
 #endif
+        VALGRIND_MAKE_MEM_DEFINED(stack->low, size);
         if (!stack->pooled) {
                 slab_free(pool, container_of(stack, struct slab, stacks[0]));
                 return;

@@ -5,60 +5,68 @@
 #include <async/socket.h>
 
 #include <errno.h>
-#include <event2/event_struct.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#include <async/loop.h>
-#include <base/buffer.h>
+#include <async/debug.h>
+#include <async/stream.h>
+#include <async/tls.h>
 #include <penstock/fd.h>
 
 #define READ_SIZE ((size_t)16 << 10)
 #define ADDRESSES_MAX 16                /* of a name, to be tried */
 #define CONNECT_BACKOFF (10 * PEN_MSEC) /* when a Unix socket's backlog is full */
 
-struct pen_stream {
-        struct pen_loop *loop;
-        int fd;
-        struct event event;
-        bool readable, writable; /* perhaps: the kernel has not said no since it said yes */
-        struct pen_task *reader, *writer; /* that wait */
-        struct deferred flush;
-        int write_error; /* -errno of what was written; it stays */
-        struct buffer in, out;
-};
-
 /* --- life --------------------------------------------------------------------------------------- */
 
-static void send_some(struct pen_stream *s)
+/* What goes to the socket next; empty: nothing. */
+static inline struct buffer *to_send(struct pen_stream *s)
 {
-        while (buffer_size(&s->out) > 0 && s->writable && s->write_error == 0) {
-                ssize_t n = send(s->fd, buffer_data(&s->out), buffer_size(&s->out),
-                                 MSG_NOSIGNAL | MSG_DONTWAIT);
-
-                if (n >= 0)
-                        buffer_consume(&s->out, (size_t)n);
-                else if (errno == EAGAIN)
-                        s->writable = false;
-                else if (errno != EINTR)
-                        s->write_error = -errno;
-        }
-        if (buffer_size(&s->out) == 0 || s->write_error < 0)
-                buffer_deinit(&s->out);
+        return LIKELY(!s->tls) ? &s->out : tls_to_send(s);
 }
 
 /* What was written is with the kernel, or never will be. */
 static bool is_drained(const struct pen_stream *s)
 {
-        return buffer_size(&s->out) == 0;
+        return buffer_size(&s->out) == 0 && (LIKELY(!s->tls) || buffer_size(&s->tls->sealed) == 0);
+}
+
+static ssize_t send_nowait(struct pen_stream *s, const void *data, size_t size)
+{
+        if (UNLIKELY(s->pipe))
+                return write(s->fd, data, size);
+        return send(s->fd, data, size, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+void stream_send(struct pen_stream *s)
+{
+        struct buffer *b;
+
+        while (s->writable && s->write_error == 0 && buffer_size(b = to_send(s)) > 0) {
+                ssize_t n = send_nowait(s, buffer_data(b), buffer_size(b));
+
+                if (n >= 0)
+                        buffer_consume(b, (size_t)n);
+                else if (errno == EAGAIN)
+                        s->writable = false;
+                else if (errno != EINTR)
+                        s->write_error = -errno;
+        }
+        if (!is_drained(s) && s->write_error == 0)
+                return;
+        buffer_deinit(&s->out);
+        if (UNLIKELY(s->tls))
+                buffer_deinit(&s->tls->sealed);
+        if (s->writer)
+                task_wake(s->writer);
 }
 
 static void run_flush(struct deferred *deferred)
 {
-        send_some(container_of(deferred, struct pen_stream, flush));
+        stream_send(container_of(deferred, struct pen_stream, flush));
 }
 
 static void on_event(evutil_socket_t fd, short what, void *arg)
@@ -66,6 +74,7 @@ static void on_event(evutil_socket_t fd, short what, void *arg)
         struct pen_stream *s = arg;
 
         (void)fd;
+        loop_awake(s->loop);
         if (what & EV_READ) {
                 s->readable = true;
                 if (s->reader)
@@ -73,9 +82,7 @@ static void on_event(evutil_socket_t fd, short what, void *arg)
         }
         if (what & EV_WRITE) {
                 s->writable = true;
-                send_some(s);
-                if (s->writer && is_drained(s))
-                        task_wake(s->writer);
+                stream_send(s);
         }
 }
 
@@ -97,7 +104,9 @@ static int create(struct pen_loop *loop, int fd, struct pen_stream **ret_stream)
                 free(s);
                 return errno ? -errno : -ENOMEM;
         }
-        (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)); /* not of a Unix one */
+        /* A Unix socket has no such option, which is no matter. */
+        s->pipe = setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)) < 0 &&
+                  errno == ENOTSOCK;
         *ret_stream = s;
         return 0;
 }
@@ -129,7 +138,9 @@ void pen_stream_free(struct pen_stream *s)
                 return;
         list_remove(&s->flush.link);
         event_del(&s->event);
-        close(s->fd);
+        if (s->fd >= 0)
+                close(s->fd);
+        tls_free(s->tls);
         buffer_deinit(&s->in);
         buffer_deinit(&s->out);
         free(s);
@@ -236,8 +247,7 @@ static int begin(struct pen_stream *s, struct pen_task *side)
         return side ? -EBUSY : 0;
 }
 
-/* 0: it is worth trying. */
-static int wait_readable(struct pen_stream *s)
+int stream_wait_readable(struct pen_stream *s)
 {
         int r = 0;
 
@@ -248,19 +258,25 @@ static int wait_readable(struct pen_stream *s)
         return r;
 }
 
-/* -EAGAIN: there is nothing yet. */
-static ssize_t receive_nowait(struct pen_stream *s, void *data, size_t size)
+ssize_t stream_receive(struct pen_stream *s, void *data, size_t size)
 {
         ssize_t n;
 
         do
-                n = recv(s->fd, data, size, MSG_DONTWAIT);
+                n = UNLIKELY(s->pipe) ? read(s->fd, data, size)
+                                      : recv(s->fd, data, size, MSG_DONTWAIT);
         while (n < 0 && errno == EINTR);
         if (n >= 0)
                 return n;
         if (errno == EAGAIN)
                 s->readable = false;
         return -errno;
+}
+
+/* -EAGAIN: there is nothing yet. */
+static inline ssize_t receive_nowait(struct pen_stream *s, void *data, size_t size)
+{
+        return LIKELY(!s->tls) ? stream_receive(s, data, size) : tls_receive(s, data, size);
 }
 
 /* Reads on into the buffer; 0: the peer has ended. */
@@ -272,7 +288,7 @@ static ssize_t fill(struct pen_stream *s, size_t wanted)
 
         wanted = MAX(wanted, READ_SIZE);
         do {
-                r = wait_readable(s);
+                r = stream_wait_readable(s);
                 if (r == 0)
                         r = buffer_reserve(&s->in, wanted, &to);
                 if (r < 0)
@@ -303,7 +319,7 @@ ssize_t pen_stream_read(struct pen_stream *s, void *data, size_t size)
         if (size == 0 || buffer_size(&s->in) > 0)
                 return (ssize_t)take(s, data, size);
         do {
-                r = wait_readable(s);
+                r = stream_wait_readable(s);
                 if (r < 0)
                         return r;
                 n = receive_nowait(s, data, size);
@@ -380,17 +396,35 @@ int pen_stream_drain(struct pen_stream *s)
 {
         int r = begin(s, s->writer);
 
-        send_some(s);
+        stream_send(s);
         while (!is_drained(s) && r == 0)
                 r = wait_for(s, &s->writer, "room to write");
         return r < 0 ? r : s->write_error;
+}
+
+/* A pipe has one direction only. */
+static int close_pipe(struct pen_stream *s)
+{
+        event_del(&s->event);
+        close(s->fd);
+        s->fd = -1;
+        s->write_error = -EPIPE;
+        return 0;
 }
 
 int pen_stream_shutdown(struct pen_stream *s)
 {
         int r = pen_stream_drain(s);
 
+        if (r == 0 && s->tls) {
+                r = tls_close(s);
+                if (r == 0)
+                        r = pen_stream_drain(s);
+        }
         if (r < 0)
                 return r;
-        return shutdown(s->fd, SHUT_WR) < 0 ? -errno : 0;
+        if (s->pipe)
+                return close_pipe(s);
+        /* Not connected any more: the peer was faster, and has missed nothing. */
+        return shutdown(s->fd, SHUT_WR) < 0 && errno != ENOTCONN ? -errno : 0;
 }

@@ -3,7 +3,8 @@
  * A saved stack holds the callee-saved registers and control words of its ABI, and where to go on;
  * a prepared one looks the same, with `first_run` as the place, `entry` and `arg` in two of them.
  * x86-64 ends in pop and jmp: a ret to an address that no call pushed is mispredicted each time.
- * The unwinder stops at first_run: that frame has no caller.
+ * The unwinder stops at first_run: that frame has no caller. It looks up the byte before a return
+ * address, so a nop lies before the place where a new stack begins.
  */
 #if defined(__x86_64__)
 
@@ -84,6 +85,8 @@ pen_switch:
 first_run:
         .cfi_startproc
         .cfi_undefined %rip
+        nop
+.Lfirst_run:
         endbr64
         movq    %r12, %rdi
         call    *%rbx
@@ -108,7 +111,7 @@ pen_switch_prepare:
         movq    %rcx, 32(%rax)          /* r12: arg */
         movq    %rdx, 40(%rax)          /* rbx: entry */
         movq    $0, 48(%rax)            /* rbp: the end of frame pointers */
-        leaq    first_run(%rip), %rcx
+        leaq    .Lfirst_run(%rip), %rcx
         movq    %rcx, 56(%rax)
         movq    $0, 64(%rax)
         movq    $0, 72(%rax)
@@ -126,6 +129,7 @@ pen_switch_prepare:
 pen_switch:
         .cfi_startproc
         hint    #34                     /* bti c */
+        .cfi_remember_state
         stp     x29, x30, [sp, #-176]!
         .cfi_adjust_cfa_offset 176
         .cfi_offset x29, -176
@@ -143,6 +147,17 @@ pen_switch:
         str     x9, [sp, #160]
         mov     x10, sp
         str     x10, [x0]
+        /* From here on the frame is the other stack's, of the same layout. */
+        .cfi_offset x19, -160
+        .cfi_offset x20, -152
+        .cfi_offset x21, -144
+        .cfi_offset x22, -136
+        .cfi_offset x23, -128
+        .cfi_offset x24, -120
+        .cfi_offset x25, -112
+        .cfi_offset x26, -104
+        .cfi_offset x27, -96
+        .cfi_offset x28, -88
         mov     sp, x1
         ldr     x9, [sp, #160]
         msr     fpcr, x9
@@ -156,9 +171,7 @@ pen_switch:
         ldp     x21, x22, [sp, #32]
         ldp     x19, x20, [sp, #16]
         ldp     x29, x30, [sp], #176
-        .cfi_adjust_cfa_offset -176
-        .cfi_restore x29
-        .cfi_restore x30
+        .cfi_restore_state
         ret
         .cfi_endproc
         .size   pen_switch, . - pen_switch
@@ -168,6 +181,8 @@ pen_switch:
 first_run:
         .cfi_startproc
         .cfi_undefined x30
+        nop
+.Lfirst_run:
         hint    #36                     /* bti j */
         mov     x0, x19
         blr     x20
@@ -195,7 +210,7 @@ pen_switch_prepare:
         stp     x3, x2, [x0, #16]
         mrs     x9, fpcr
         str     x9, [x0, #160]
-        adr     x9, first_run
+        adr     x9, .Lfirst_run
         stp     xzr, x9, [x0]
         ret
         .cfi_endproc

@@ -49,7 +49,7 @@ int pen_semaphore_acquire_nowait(struct pen_semaphore *s)
         return 0;
 }
 
-int pen_semaphore_acquire(struct pen_semaphore *s)
+static int acquire(struct pen_semaphore *s, const char *what)
 {
         struct pen_task *task = s->loop->current;
         bool served;
@@ -58,10 +58,15 @@ int pen_semaphore_acquire(struct pen_semaphore *s)
         r = task_checkpoint(task);
         if (r < 0 || pen_semaphore_acquire_nowait(s) == 0)
                 return r;
-        r = waiters_wait(&s->line, task, "a semaphore", &served);
+        r = waiters_wait(&s->line, task, what, &served);
         if (r < 0 && served)
                 (void)pen_semaphore_release(s); /* cannot be above the bound: it was ours */
         return r;
+}
+
+int pen_semaphore_acquire(struct pen_semaphore *s)
+{
+        return acquire(s, "a semaphore");
 }
 
 int pen_semaphore_release(struct pen_semaphore *s)
@@ -105,7 +110,7 @@ void pen_lock_freep(struct pen_lock **lock)
 
 int pen_lock_acquire(struct pen_lock *lock)
 {
-        return pen_semaphore_acquire(&lock->free);
+        return acquire(&lock->free, "a lock");
 }
 
 int pen_lock_acquire_nowait(struct pen_lock *lock)

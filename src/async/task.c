@@ -16,20 +16,11 @@ static void task_main(void *arg)
         context_arrived(&task->context);
         task->state = TASK_RUNNING;
         task->result = task->fn(task->arg);
+        task_check_stack(task);
         task->state = TASK_DONE;
         loop->ended = task;
         loop->current = &loop->root;
         context_leave(&task->context, &loop->root.context);
-}
-
-/* A task lives at the top of its stack: one page holds it and its first frames. The tops of
- * neighbours are shifted against each other, or the same few cache sets would serve all tasks. */
-static struct pen_task *task_at_top(struct stack *stack)
-{
-        size_t colour = stack->index % 8 * 128;
-
-        return (struct pen_task *)(((uintptr_t)stack->top - colour - sizeof(struct pen_task)) &
-                                   ~(uintptr_t)63);
 }
 
 int pen_spawn_with(const struct pen_spawn_options *options, int (*fn)(void *arg), void *arg,
@@ -45,7 +36,7 @@ int pen_spawn_with(const struct pen_spawn_options *options, int (*fn)(void *arg)
         r = stack_acquire(&loop->stacks, options->stack_size, &stack);
         if (r < 0)
                 return r;
-        task = task_at_top(stack);
+        task = stack_start(stack, sizeof(*task)); /* one page holds it and its first frames */
         *task = (struct pen_task){
                 .loop = loop,
                 .stack = stack,
@@ -53,6 +44,7 @@ int pen_spawn_with(const struct pen_spawn_options *options, int (*fn)(void *arg)
                 .fn = fn,
                 .arg = arg,
                 .refs = ret_task ? 2 : 1,
+                .locals = locals_ref(loop->current->locals),
                 .waits_for = "its first run",
                 .number = ++loop->n_spawned,
         };
@@ -84,12 +76,12 @@ void task_reap(struct pen_task *task)
 
         list_remove(&task->link);
         task->loop->n_tasks--;
+        locals_unref(TAKE(task->locals));
         list_splice(&hooks, &task->done_hooks);
         while (!list_empty(&hooks)) {
                 struct done_hook *hook = list_first(&hooks, struct done_hook, link);
 
                 list_remove(&hook->link);
-                task->retrieved = true;
                 hook->fn(hook, task);
         }
         if (task->group)
@@ -179,8 +171,6 @@ bool pen_task_cancel(struct pen_task *task)
 
 int task_deliver(struct pen_task *task)
 {
-        task->before.undelivered = task->undelivered;
-        task->before.delivered = task->delivered;
         task->undelivered = 0;
         task->delivered = task->requests;
         task->interrupt = false;
@@ -194,8 +184,9 @@ unsigned pen_cancelling(void)
 
 static unsigned uncancel(struct pen_task *task)
 {
-        if (task->cancelling > 0 && --task->cancelling == 0)
-                task->undelivered = 0;
+        if (task->cancelling > 0)
+                task->cancelling--;
+        task->undelivered = MIN(task->undelivered, task->cancelling);
         update_interrupt(task);
         return task->cancelling;
 }
@@ -205,10 +196,12 @@ unsigned pen_uncancel(void)
         return current_loop ? uncancel(current_loop->current) : 0;
 }
 
-void task_redeliver(struct pen_task *task)
+void task_redeliver(struct pen_task *task, struct mark since)
 {
-        task->undelivered += task->before.undelivered;
-        task->delivered = task->before.delivered;
+        if (task->cancelling <= since.cancelling)
+                return;
+        task->undelivered = task->cancelling - since.cancelling;
+        task->delivered = since.delivered;
         update_interrupt(task);
 }
 
@@ -263,21 +256,22 @@ static void wake_waiter(struct done_hook *hook, struct pen_task *task)
         task_wake(waiter);
 }
 
-int pen_await(struct pen_task *task, int *ret_result)
+static int await(struct pen_task *task, bool pass_on, int *ret_result)
 {
         struct pen_task *self = task->loop->current;
         struct awaiting awaiting = { .hook.fn = wake_waiter, .waiter = self };
-        int r;
+        int r = task_checkpoint(self);
+        /* What is pending goes on as if it came while we wait: the task may use what is ours. */
+        bool passed = r < 0 && pass_on && task != self && pen_task_cancel(task);
 
-        r = task_checkpoint(self);
-        if (r < 0)
+        if (r < 0 && !passed)
                 return r;
         if (task == self)
                 return -EDEADLK;
         if (!pen_task_done(task)) {
                 list_append(&task->done_hooks, &awaiting.hook.link);
-                self->awaits = task;
-                self->forwarded = false;
+                self->awaits = pass_on ? task : NULL;
+                self->forwarded = passed;
                 r = task_suspend(self, "another task");
                 self->awaits = NULL;
                 list_remove(&awaiting.hook.link);
@@ -290,6 +284,16 @@ int pen_await(struct pen_task *task, int *ret_result)
         if (ret_result)
                 *ret_result = task->result;
         return 0;
+}
+
+int pen_await(struct pen_task *task, int *ret_result)
+{
+        return await(task, true, ret_result);
+}
+
+int pen_shield(struct pen_task *task, int *ret_result)
+{
+        return await(task, false, ret_result);
 }
 
 struct nap {

@@ -223,12 +223,14 @@ int thread_pool_run(struct thread_pool *pool, int (*fn)(void *arg), void *arg, i
                              .fn = fn,
                              .arg = arg,
                              .waiter = pool->loop->current };
+        struct mark before;
         int r = task_checkpoint(work.waiter);
 
         if (r == 0)
                 r = submit(pool, &work);
         if (r < 0)
                 return r;
+        before = task_mark(work.waiter);
         r = wait_for(&work, "a thread");
         if (r < 0) {
                 if (withdraw(&work, WORK_RUNNING) == WORK_QUEUED)
@@ -236,7 +238,7 @@ int thread_pool_run(struct thread_pool *pool, int (*fn)(void *arg), void *arg, i
                 pen_uncancellable_begin();
                 (void)wait_for(&work, "a thread, cancelled");
                 pen_uncancellable_end();
-                task_redeliver(work.waiter);
+                task_redeliver(work.waiter, before);
         }
         if (ret_result)
                 *ret_result = work.result;

@@ -10,6 +10,7 @@ struct scope {
         struct pen_task *task; /* NULL: not in a task */
         unsigned cancelling;   /* of the task, at `begin` */
         bool expired;
+        bool starved; /* so it did at once, for want of memory: better too early than never */
         struct request request;
 };
 
@@ -28,7 +29,7 @@ static void expire(struct timer *timer)
         task_request(scope->task, &scope->request);
 }
 
-void pen_timeout_begin(struct pen_timeout *timeout, pen_usec usec)
+void pen_timeout_begin_at(struct pen_timeout *timeout, pen_usec when)
 {
         struct scope *scope = scope_of(timeout);
 
@@ -36,8 +37,14 @@ void pen_timeout_begin(struct pen_timeout *timeout, pen_usec usec)
         if (!scope->task)
                 return;
         scope->cancelling = scope->task->cancelling;
-        if (pen_timeout_reschedule(timeout, usec) < 0)
-                expire(&scope->timer); /* no memory for a timer: better too early than never */
+        scope->starved = timer_start(scope->task->loop, &scope->timer, when) < 0;
+        if (scope->starved)
+                expire(&scope->timer);
+}
+
+void pen_timeout_begin(struct pen_timeout *timeout, pen_usec usec)
+{
+        pen_timeout_begin_at(timeout, time_after(pen_now(), usec));
 }
 
 int pen_timeout_reschedule(struct pen_timeout *timeout, pen_usec usec)
@@ -67,7 +74,7 @@ int pen_timeout_end(struct pen_timeout *timeout, int r)
         if (!scope->expired)
                 return r;
         if (task_take_back(scope->task, &scope->request) <= scope->cancelling && r == -ECANCELED)
-                return -ETIME;
+                return scope->starved ? -ENOMEM : -ETIME;
         return r;
 }
 

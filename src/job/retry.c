@@ -2,29 +2,7 @@
 
 #include <limits.h>
 
-/* By squaring: 32 steps for any n, and no libm. Ends at infinity. */
-static double power(double x, unsigned n)
-{
-        double result = 1;
-
-        for (; n > 0; n >>= 1, x *= x)
-                if (n & 1)
-                        result *= x;
-        return result;
-}
-
-static pen_usec exponential(const struct retry_policy *policy, unsigned n)
-{
-        double delay;
-
-        if (policy->delay == 0)
-                return 0;
-        delay = (double)policy->delay * power(policy->factor, n - 1);
-        /* The comparison keeps the cast defined; as a double, max_delay may be rounded up. */
-        if (!(delay < (double)policy->max_delay))
-                return policy->max_delay;
-        return MIN((pen_usec)delay, policy->max_delay);
-}
+#include <base/backoff.h>
 
 static pen_usec linear(const struct retry_policy *policy, unsigned n)
 {
@@ -39,7 +17,7 @@ pen_usec retry_base_delay(const struct retry_policy *policy, unsigned n)
 {
         switch (policy->backoff) {
         case BACKOFF_EXPONENTIAL:
-                return exponential(policy, n);
+                return backoff_exponential(policy->delay, policy->factor, policy->max_delay, n);
         case BACKOFF_LINEAR:
                 return linear(policy, n);
         case BACKOFF_LIST:
@@ -50,25 +28,15 @@ pen_usec retry_base_delay(const struct retry_policy *policy, unsigned n)
         return policy->delay;
 }
 
-/* In 0..max, max included. */
-static pen_usec uniform(struct random *random, pen_usec max)
-{
-        return max == UINT64_MAX ? random_next(random) : random_below(random, max + 1);
-}
-
 pen_usec retry_delay(const struct retry_policy *policy, unsigned n, struct random *random)
 {
-        pen_usec delay = retry_base_delay(policy, n);
+        static const double shares[] = {
+                [JITTER_NONE] = 0,
+                [JITTER_FULL] = 1,
+                [JITTER_EQUAL] = 0.5,
+        };
 
-        switch (policy->jitter) {
-        case JITTER_FULL:
-                return uniform(random, delay);
-        case JITTER_EQUAL:
-                return delay / 2 + uniform(random, delay - delay / 2);
-        case JITTER_NONE:
-                break;
-        }
-        return delay;
+        return backoff_jitter(retry_base_delay(policy, n), shares[policy->jitter], random);
 }
 
 /* Counts one more and says whether the budget is spent. Saturates: a count that wrapped would be a

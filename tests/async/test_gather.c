@@ -7,31 +7,6 @@
 
 #define N 3
 
-/* Sleeps so long, then answers so; `cleanup`: how long it takes to end when cancelled. */
-struct work {
-        pen_usec usec;
-        int result;
-        pen_usec cleanup;
-        int cancelled_result;
-};
-
-#define WORK(u, r, ...)                                 \
-        {                                               \
-                .usec = (u), .result = (r), __VA_ARGS__ \
-        }
-
-static int work(void *arg)
-{
-        struct work *work = arg;
-        int r = pen_sleep(work->usec);
-
-        if (r == 0)
-                return work->result;
-        if (work->cleanup > 0)
-                ck_assert_int_eq(pen_sleep(work->cleanup), 0);
-        return work->cancelled_result ? work->cancelled_result : r;
-}
-
 struct party {
         struct world w;
         struct pen_task *tasks[N], *gatherer;
@@ -311,6 +286,182 @@ START_TEST(a_thousand_are_gathered)
 }
 END_TEST
 
+/* --- awkward -------------------------------------------------------------------------------------- */
+
+START_TEST(of_errors_in_one_turn_the_first_to_end_is_told)
+{
+        struct work works[N] = { WORK(10, 1), WORK(20, -EIO), WORK(20, -EPIPE) };
+        struct party p;
+
+        party_begin(&p, works, 0);
+        party_end(&p, -EIO, 20, 1, -EIO, -EPIPE);
+}
+END_TEST
+
+START_TEST(cancelled_task_is_a_result_if_errors_are_returned)
+{
+        struct work works[N] = { WORK(30, 1), WORK(10, 2), WORK(20, 3) };
+        struct party p;
+
+        party_begin(&p, works, PEN_RETURN_ERRORS);
+        pen_task_cancel(p.tasks[0]);
+        party_end(&p, 0, 20, -ECANCELED, 2, 3);
+}
+END_TEST
+
+START_TEST(errors_returned_and_left_running_waits_for_all)
+{
+        struct work works[N] = { WORK(30, 1), WORK(10, -EIO), WORK(20, 3) };
+        struct party p;
+
+        party_begin(&p, works, PEN_RETURN_ERRORS | PEN_LEAVE_RUNNING);
+        party_end(&p, 0, 30, 1, -EIO, 3);
+}
+END_TEST
+
+static int gather_twice_the_same(void *party)
+{
+        struct party *p = party;
+
+        p->tasks[2] = p->tasks[0];
+        return gather(p);
+}
+
+START_TEST(same_task_twice_tells_its_error_in_both_places)
+{
+        struct work works[N] = { WORK(10, -EIO), WORK(30, 2, .cleanup = 5), WORK(0, 0) };
+        struct party p = { .flags = 0 };
+
+        world_init(&p.w);
+        for (size_t i = 0; i < N; i++)
+                p.tasks[i] = world_spawn_arg(&p.w, work, &works[i]);
+        p.gatherer = world_spawn_arg(&p.w, gather_twice_the_same, &p);
+        party_end(&p, -EIO, 15, -EIO, -ECANCELED, -EIO);
+}
+END_TEST
+
+START_TEST(one_that_had_failed_before_is_told_at_once)
+{
+        struct work works[N] = { WORK(30, 1), WORK(10, -EIO), WORK(5, -EPIPE) };
+
+        for (unsigned flags = 0; flags <= PEN_LEAVE_RUNNING; flags += PEN_LEAVE_RUNNING) {
+                struct party p = { .flags = flags };
+
+                world_init(&p.w);
+                for (size_t i = 0; i < N; i++)
+                        p.tasks[i] = world_spawn_arg(&p.w, work, &works[i]);
+                world_advance(&p.w, 20);
+                p.gatherer = world_spawn_arg(&p.w, gather, &p);
+                party_end(&p, -EIO, 20, flags ? -EAGAIN : -ECANCELED, -EIO, -EPIPE);
+        }
+}
+END_TEST
+
+static int gather_then_yield(void *party)
+{
+        ((struct party *)party)->w.result = gather(party);
+        return pen_yield();
+}
+
+/* The second request neither interrupts the cleanup nor is it lost. */
+static void cancel_twice(struct work works[N], pen_usec first, pen_usec second, int answer)
+{
+        struct party p = { .flags = 0 };
+
+        world_init(&p.w);
+        for (size_t i = 0; i < N; i++)
+                p.tasks[i] = world_spawn_arg(&p.w, work, &works[i]);
+        p.gatherer = world_spawn_arg(&p.w, gather_then_yield, &p);
+        world_advance(&p.w, first);
+        pen_task_cancel(p.gatherer);
+        world_advance(&p.w, second - first);
+        pen_task_cancel(p.gatherer);
+        world_advance(&p.w, PEN_HOUR);
+        ck_assert_int_eq(p.w.result, answer);
+        ck_assert_int_eq(pen_task_result(p.gatherer), -ECANCELED);
+        world_deinit(&p.w);
+}
+
+START_TEST(cancelled_again_while_they_clean_up_the_request_stays)
+{
+        struct work works[N] = { WORK(30, 1, .cleanup = 10), WORK(30, 1, .cleanup = 10),
+                                 WORK(10, 1) };
+        struct work failing[N] = { WORK(30, 1, .cleanup = 10), WORK(2, -EIO), WORK(10, 1) };
+
+        cancel_twice(works, 5, 8, -ECANCELED);
+        cancel_twice(failing, 5, 8, -EIO);
+}
+END_TEST
+
+/* Wakes behind the last to end, and before the gatherer that this one wakes by its end. */
+static int cancel_gatherer_at_30(void *party)
+{
+        struct party *p = party;
+
+        ck_assert_int_eq(pen_sleep(30), 0);
+        ck_assert(pen_task_done(p->tasks[0]));
+        ck_assert(pen_task_cancel(p->gatherer));
+        return 0;
+}
+
+START_TEST(cancelled_as_the_last_ends_it_is_cancelled_and_tells_the_results)
+{
+        struct work works[N] = { WORK(30, 1), WORK(10, 2), WORK(20, 3) };
+        struct party p;
+
+        party_begin(&p, works, 0);
+        world_spawn_arg(&p.w, cancel_gatherer_at_30, &p);
+        party_end(&p, -ECANCELED, 30, 1, 2, 3);
+}
+END_TEST
+
+static int gather_gatherers(void *party)
+{
+        struct party *p = party;
+
+        return pen_gather(&p->gatherer, 1, NULL, 0);
+}
+
+START_TEST(gather_of_a_gather_is_cancelled_through)
+{
+        struct work works[N] = { WORK(30, 1), WORK(10, 2), WORK(20, 3, .cleanup = 5) };
+        struct pen_task *outer;
+        struct party p;
+
+        party_begin(&p, works, 0);
+        outer = world_spawn_arg(&p.w, gather_gatherers, &p);
+        world_advance(&p.w, 15);
+        pen_task_cancel(outer);
+        world_run_until_idle(&p.w);
+        ck_assert(!pen_task_done(outer));
+        world_advance(&p.w, 5);
+        ck_assert_int_eq(pen_task_result(outer), -ECANCELED);
+        party_end(&p, -ECANCELED, 20, -ECANCELED, 2, -ECANCELED);
+}
+END_TEST
+
+START_TEST(failures_that_were_gathered_are_not_logged)
+{
+        struct work works[N] = { WORK(10, -EIO), WORK(30, 1, .cancelled_result = -EPIPE),
+                                 WORK(30, 1, .cancelled_result = -ENOENT) };
+        struct pen_task *tasks[N];
+        struct party p = { .flags = 0 };
+
+        world_init(&p.w);
+        for (size_t i = 0; i < N; i++) {
+                ck_assert_int_eq(pen_spawn(work, &works[i], &tasks[i]), 0);
+                p.tasks[i] = tasks[i];
+        }
+        p.gatherer = world_spawn_arg(&p.w, gather, &p);
+        world_advance(&p.w, 10);
+        ck_assert_int_eq(pen_task_result(p.gatherer), -EIO);
+        for (size_t i = 0; i < N; i++)
+                pen_task_unref(tasks[i]);
+        ck_assert_str_eq(p.w.log, "");
+        world_deinit(&p.w);
+}
+END_TEST
+
 int main(void)
 {
         return RUN_SUITE(
@@ -322,5 +473,14 @@ int main(void)
                 cancelled_gather_is_cancelled_even_if_all_swallow_it,
                 cancelled_gather_leaves_running_what_is_slow_to_end,
                 already_cancelled_it_still_waits_for_all, deadline_around_a_gather_is_told_as_such,
-                none_repeated_ended_failed_and_oneself, a_thousand_are_gathered);
+                none_repeated_ended_failed_and_oneself, a_thousand_are_gathered,
+                of_errors_in_one_turn_the_first_to_end_is_told,
+                cancelled_task_is_a_result_if_errors_are_returned,
+                errors_returned_and_left_running_waits_for_all,
+                same_task_twice_tells_its_error_in_both_places,
+                one_that_had_failed_before_is_told_at_once,
+                cancelled_again_while_they_clean_up_the_request_stays,
+                cancelled_as_the_last_ends_it_is_cancelled_and_tells_the_results,
+                gather_of_a_gather_is_cancelled_through,
+                failures_that_were_gathered_are_not_logged);
 }

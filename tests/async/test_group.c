@@ -420,6 +420,285 @@ START_TEST(group_needs_a_task)
 }
 END_TEST
 
+/* --- several at once ------------------------------------------------------------------------------ */
+
+static int join_two_failures(void *world)
+{
+        PEN_CLEANUP(pen_group_freep) struct pen_group *g = NULL;
+
+        ck_assert_int_eq(pen_group_create(&g), 0);
+        ck_assert_int_eq(pen_group_spawn(g, "10 then -5", child, world), 0);
+        ck_assert_int_eq(pen_group_spawn(g, "10 then -6", child, world), 0);
+        return pen_group_join(g);
+}
+PLAY(of_two_that_fail_in_one_turn_the_first_is_told, join_two_failures, -5,
+     "ended at 10, cancelled at 10, ")
+
+static int join_failing_cleanup(void *world)
+{
+        PEN_CLEANUP(pen_group_freep) struct pen_group *g = NULL;
+
+        ck_assert_int_eq(pen_group_create(&g), 0);
+        ck_assert_int_eq(pen_group_spawn(g, "bad", slow_to_cancel, world), 0);
+        ck_assert_int_eq(pen_group_spawn(g, "good", slow_to_cancel, world), 0);
+        ck_assert_int_eq(pen_group_spawn(g, "10 then -6", child, world), 0);
+        return pen_group_join(g);
+}
+PLAY(failure_while_others_clean_up_is_not_the_first_and_does_not_interrupt_them,
+     join_failing_cleanup, -6, "ended at 10, cleaned at 1, cleaned at 1, ")
+
+static int fail_in_cleanup_of_group(void *world)
+{
+        PEN_CLEANUP(pen_group_freep) struct pen_group *g = NULL;
+
+        ck_assert_int_eq(pen_group_create(&g), 0);
+        ck_assert_int_eq(pen_group_spawn(g, "bad", slow_to_cancel, world), 0);
+        ck_assert_int_eq(pen_group_spawn(g, "good", slow_to_cancel, world), 0);
+        ck_assert_int_eq(pen_yield(), 0);
+        pen_group_cancel(g);
+        ck_assert_int_eq(pen_sleep(PEN_SEC / 2), 0);
+        pen_group_cancel(g); /* a second time: they are cleaning up */
+        return pen_group_join(g);
+}
+PLAY(cancelled_twice_a_group_lets_its_children_clean_up, fail_in_cleanup_of_group, -EIO,
+     "cleaned at 1, cleaned at 1, ")
+
+/* A child has failed, another cleans up; the body leaves by free, or is cancelled in join. */
+static int leave_while_one_cleans_up(void *world)
+{
+        PEN_CLEANUP(pen_group_freep) struct pen_group *g = NULL;
+
+        ck_assert_int_eq(pen_group_create(&g), 0);
+        ck_assert_int_eq(pen_group_spawn(g, "good", slow_to_cancel, world), 0);
+        ck_assert_int_eq(pen_group_spawn(g, "10 then -5", child, world), 0);
+        ck_assert_int_eq(pen_sleep(PEN_HOUR), -ECANCELED);
+        if (((struct world *)world)->result == 0)
+                return -ECANCELED;
+        return pen_group_join(g);
+}
+PLAY(free_after_a_failure_lets_the_others_clean_up, leave_while_one_cleans_up, -ECANCELED,
+     "ended at 10, cleaned at 1, ")
+
+static int leave_then_yield(void *world)
+{
+        struct world *w = world;
+
+        w->result = 1;
+        w->result = leave_while_one_cleans_up(w);
+        return pen_yield();
+}
+
+START_TEST(cancelled_while_others_clean_up_it_lets_them_and_the_request_stays)
+{
+        PEN_CLEANUP(world_deinit) struct world w;
+        struct pen_task *t = play(&w, leave_then_yield);
+
+        world_advance(&w, PEN_SEC / 2);
+        ck_assert(pen_task_cancel(t));
+        world_advance(&w, PEN_HOUR);
+        ck_assert_str_eq(w.trace, "ended at 10, cleaned at 1, ");
+        ck_assert_int_eq(w.result, -5);
+        ck_assert_int_eq(pen_task_result(t), -ECANCELED);
+}
+END_TEST
+
+static int body_that_fails(void *world)
+{
+        PEN_CLEANUP(pen_group_freep) struct pen_group *g = NULL;
+
+        ck_assert_int_eq(pen_group_create(&g), 0);
+        ck_assert_int_eq(pen_group_spawn(g, "30", child, world), 0);
+        ck_assert_int_eq(pen_sleep(10), 0);
+        return -EPIPE;
+}
+PLAY(body_that_fails_cancels_the_children, body_that_fails, -EPIPE, "cancelled at 10, ")
+
+struct hydra {
+        struct pen_group *g;
+        int n;
+};
+
+/* Each becomes two, until the group takes no more. */
+static int grow_heads(void *hydra)
+{
+        struct hydra *h = hydra;
+        int r = pen_sleep(10);
+
+        h->n++;
+        if (h->n == 20)
+                return -EIO;
+        for (int i = 0; i < 2 && r == 0; i++)
+                r = pen_group_spawn(h->g, NULL, grow_heads, h);
+        return r == -ESHUTDOWN ? 0 : r;
+}
+
+static int fight_hydra(void *world)
+{
+        PEN_CLEANUP(pen_group_freep) struct pen_group *g = NULL;
+        struct hydra h = { 0 };
+
+        (void)world;
+        ck_assert_int_eq(pen_group_create(&g), 0);
+        h.g = g;
+        ck_assert_int_eq(pen_group_spawn(g, NULL, grow_heads, &h), 0);
+        ck_assert_int_eq(pen_group_join(g), -EIO);
+        ck_assert_uint_eq(pen_group_size(g), 0);
+        return h.n >= 20;
+}
+PLAY(group_that_grows_by_itself_ends_by_a_failure, fight_hydra, 1, "")
+
+static int join_without_children_left(void *world)
+{
+        PEN_CLEANUP(pen_group_freep) struct pen_group *g = NULL;
+
+        ck_assert_int_eq(pen_group_create(&g), 0);
+        for (int i = 0; i < 5; i++) {
+                ck_assert_int_eq(pen_group_spawn(g, "3", child, world), 0);
+                ck_assert_int_eq(pen_sleep(5), 0);
+                ck_assert_uint_eq(pen_group_size(g), 0);
+        }
+        ck_assert_uint_eq(pen_group_size(g), 0);
+        return pen_group_join(g) == 0 && pen_now() == 25;
+}
+PLAY(children_that_have_ended_are_not_kept, join_without_children_left, 1,
+     "ended at 3, ended at 8, ended at 13, ended at 18, ended at 23, ")
+
+START_TEST(failure_of_a_child_is_told_and_not_logged)
+{
+        PEN_CLEANUP(world_deinit) struct world w;
+        struct pen_task *t = play(&w, join_two_failures);
+
+        world_advance(&w, 10);
+        ck_assert_int_eq(pen_task_result(t), -5);
+        ck_assert_str_eq(w.log, "");
+}
+END_TEST
+
+/* --- several groups of one task -------------------------------------------------------------------- */
+
+/* Both fail at once: the inner one's error is handled, and the outer one's request still ends what
+ * comes after. */
+static int two_groups_fail_at_once(void *world)
+{
+        PEN_CLEANUP(pen_group_freep) struct pen_group *outer = NULL, *inner = NULL;
+
+        ck_assert_int_eq(pen_group_create(&outer), 0);
+        ck_assert_int_eq(pen_group_spawn(outer, "10 then -5", child, world), 0);
+        ck_assert_int_eq(pen_group_create(&inner), 0);
+        ck_assert_int_eq(pen_group_spawn(inner, "10 then -6", child, world), 0);
+        ck_assert_int_eq(pen_sleep(PEN_HOUR), -ECANCELED);
+        ck_assert_uint_eq(pen_cancelling(), 2);
+        ck_assert_int_eq(pen_group_join(inner), -6);
+        ck_assert_uint_eq(pen_cancelling(), 1);
+        ck_assert_int_eq(pen_sleep(PEN_HOUR), -ECANCELED);
+        ck_assert_int_eq(pen_group_join(outer), -5);
+        ck_assert_uint_eq(pen_cancelling(), 0);
+        return pen_sleep(1) == 0 && pen_now() == 11;
+}
+PLAY(inner_group_does_not_take_the_request_of_the_outer, two_groups_fail_at_once, 1,
+     "ended at 10, ended at 10, ")
+
+/* The same with a request from outside, which nobody takes back. */
+static int group_fails_as_it_is_cancelled(void *world)
+{
+        PEN_CLEANUP(pen_group_freep) struct pen_group *g = NULL;
+
+        ck_assert_int_eq(pen_group_create(&g), 0);
+        ck_assert_int_eq(pen_group_spawn(g, "10 then -5", child, world), 0);
+        pen_uncancellable_begin();
+        ck_assert_int_eq(pen_sleep(20), 0);
+        pen_task_cancel(pen_task_current());
+        pen_uncancellable_end();
+        ck_assert_int_eq(pen_yield(), -ECANCELED);
+        ck_assert_int_eq(pen_group_join(g), -5);
+        ck_assert_uint_eq(pen_cancelling(), 1);
+        ck_assert_int_eq(pen_yield(), -ECANCELED);
+        return pen_yield() == 0;
+}
+PLAY(request_that_the_body_met_with_the_groups_own_is_pending_again, group_fails_as_it_is_cancelled,
+     1, "ended at 10, ")
+
+static int outer_fails_in_inner_join(void *world)
+{
+        PEN_CLEANUP(pen_group_freep) struct pen_group *outer = NULL, *inner = NULL;
+
+        ck_assert_int_eq(pen_group_create(&outer), 0);
+        ck_assert_int_eq(pen_group_spawn(outer, "10 then -5", child, world), 0);
+        ck_assert_int_eq(pen_group_create(&inner), 0);
+        ck_assert_int_eq(pen_group_spawn(inner, "30", child, world), 0);
+        ck_assert_int_eq(pen_group_join(inner), -ECANCELED);
+        ck_assert_int_eq(pen_group_join(outer), -5);
+        return pen_cancelling() == 0 && pen_sleep(1) == 0;
+}
+PLAY(failure_in_an_outer_group_ends_the_join_of_an_inner_one, outer_fails_in_inner_join, 1,
+     "ended at 10, cancelled at 10, ")
+
+/* Cancelled from outside the body cleans up, which a child's failure interrupts. */
+static int fails_in_cleanup_of_the_body(void *world)
+{
+        PEN_CLEANUP(pen_group_freep) struct pen_group *g = NULL;
+
+        ck_assert_int_eq(pen_group_create(&g), 0);
+        ck_assert_int_eq(pen_group_spawn(g, "30 then -5", child, world), 0);
+        ck_assert_int_eq(pen_sleep(PEN_HOUR), -ECANCELED);
+        ck_assert_uint_eq(pen_now(), 10);
+        ck_assert_int_eq(pen_sleep(PEN_HOUR), -ECANCELED);
+        ck_assert_uint_eq(pen_now(), 30);
+        ck_assert_int_eq(pen_group_join(g), -5);
+        ck_assert_uint_eq(pen_cancelling(), 1);
+        return pen_yield();
+}
+
+START_TEST(failure_interrupts_the_cleanup_of_a_cancelled_body_too)
+{
+        PEN_CLEANUP(world_deinit) struct world w;
+        struct pen_task *t = play(&w, fails_in_cleanup_of_the_body);
+
+        world_advance(&w, 10);
+        pen_task_cancel(t);
+        world_advance(&w, 20);
+        ck_assert_int_eq(pen_task_result(t), -ECANCELED);
+}
+END_TEST
+
+/* In the cleanup of a cancelled task a group is as ever: the old request does not come again. */
+static int group_in_cleanup(void *world)
+{
+        PEN_CLEANUP(pen_group_freep) struct pen_group *g = NULL;
+
+        pen_task_cancel(pen_task_current());
+        ck_assert_int_eq(pen_yield(), -ECANCELED);
+        ck_assert_int_eq(pen_group_create(&g), 0);
+        ck_assert_int_eq(pen_group_spawn(g, "10 then -5", child, world), 0);
+        ck_assert_int_eq(pen_sleep(PEN_HOUR), -ECANCELED);
+        ck_assert_uint_eq(pen_cancelling(), 2);
+        ck_assert_int_eq(pen_group_join(g), -5);
+        ck_assert_uint_eq(pen_cancelling(), 1);
+        return pen_sleep(1) == 0;
+}
+PLAY(group_in_the_cleanup_of_a_cancelled_task_keeps_the_count, group_in_cleanup, 1, "ended at 10, ")
+
+/* One deadline expires in the body together with the failure. */
+static int deadline_as_a_child_fails(void *world)
+{
+        PEN_CLEANUP(pen_group_freep) struct pen_group *g = NULL;
+        struct pen_timeout scope;
+        int r;
+
+        pen_timeout_begin(&scope, 10);
+        ck_assert_int_eq(pen_group_create(&g), 0);
+        ck_assert_int_eq(pen_group_spawn(g, "10 then -5", child, world), 0);
+        ck_assert_int_eq(pen_sleep(PEN_HOUR), -ECANCELED);
+        r = pen_group_join(g);
+        ck_assert_int_eq(r, -5);
+        ck_assert_int_eq(pen_timeout_end(&scope, r), -5);
+        ck_assert(pen_timeout_expired(&scope));
+        ck_assert_uint_eq(pen_cancelling(), 0);
+        return pen_sleep(1) == 0;
+}
+PLAY(failure_goes_before_a_deadline_that_passes_with_it, deadline_as_a_child_fails, 1,
+     "ended at 10, ")
+
 int main(void)
 {
         return RUN_SUITE(
@@ -436,5 +715,18 @@ int main(void)
                 deadline_that_a_join_left_pending_ends_with_its_scope,
                 join_by_a_cancelled_task_waits_for_the_children,
                 free_waits_for_the_children_even_if_cancelled, error_climbs_through_nested_groups,
-                group_of_another_task_cannot_be_joined, group_needs_a_task);
+                group_of_another_task_cannot_be_joined, group_needs_a_task,
+                failure_in_an_outer_group_ends_the_join_of_an_inner_one,
+                failure_interrupts_the_cleanup_of_a_cancelled_body_too,
+                of_two_that_fail_in_one_turn_the_first_is_told,
+                failure_while_others_clean_up_is_not_the_first_and_does_not_interrupt_them,
+                cancelled_twice_a_group_lets_its_children_clean_up,
+                free_after_a_failure_lets_the_others_clean_up,
+                cancelled_while_others_clean_up_it_lets_them_and_the_request_stays,
+                body_that_fails_cancels_the_children, group_that_grows_by_itself_ends_by_a_failure,
+                children_that_have_ended_are_not_kept, failure_of_a_child_is_told_and_not_logged,
+                inner_group_does_not_take_the_request_of_the_outer,
+                request_that_the_body_met_with_the_groups_own_is_pending_again,
+                group_in_the_cleanup_of_a_cancelled_task_keeps_the_count,
+                failure_goes_before_a_deadline_that_passes_with_it);
 }

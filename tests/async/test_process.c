@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -17,6 +18,7 @@
 #include <penstock/group.h>
 #include <penstock/loop.h>
 #include <penstock/process.h>
+#include <penstock/stream.h>
 #include <penstock/task.h>
 #include <penstock/timeout.h>
 
@@ -714,6 +716,88 @@ TASK_TEST(cancellation_before_communicate_is_met_there)
         return 0;
 }
 
+/* --- talking through streams ----------------------------------------------------------------- */
+
+static struct pen_stream *stream_of(struct pen_process *p, int number)
+{
+        struct pen_stream *s;
+
+        ck_assert_int_eq(pen_stream_from_fd(pen_process_take_fd(p, number), &s), 0);
+        return s;
+}
+
+TASK_TEST(child_is_talked_with_line_by_line)
+{
+        PEN_CLEANUP(pen_process_freep) struct pen_process *p = shell("exec cat");
+        PEN_CLEANUP(pen_stream_freep) struct pen_stream *in = stream_of(p, 0);
+        PEN_CLEANUP(pen_stream_freep) struct pen_stream *out = stream_of(p, 1);
+        char *line;
+
+        for (int i = 0; i < 10; i++) {
+                ck_assert_int_eq(pen_stream_write(in, "hello\n", 6), 0);
+                ck_assert_int_eq((int)pen_stream_read_line(out, 100, &line), 6);
+                ck_assert_int_eq(memcmp(line, "hello\n", 6), 0);
+        }
+        ck_assert_int_eq(pen_stream_shutdown(in), 0);
+        ck_assert_int_eq((int)pen_stream_read_line(out, 100, &line), 0);
+        assert_exited(status_of(p), 0);
+        return 0;
+}
+
+TASK_TEST(output_can_be_read_after_the_end)
+{
+        PEN_CLEANUP(pen_process_freep) struct pen_process *p = shell("echo last words; exit 3");
+        PEN_CLEANUP(pen_stream_freep) struct pen_stream *out = stream_of(p, 1);
+        char *line;
+
+        assert_exited(status_of(p), 3);
+        ck_assert_int_eq((int)pen_stream_read_line(out, 100, &line), 11);
+        ck_assert_int_eq((int)pen_stream_read_line(out, 100, &line), 0);
+        return 0;
+}
+
+TASK_TEST(child_that_has_ended_takes_no_more_input)
+{
+        PEN_CLEANUP(pen_process_freep) struct pen_process *p = shell("exit 0");
+        PEN_CLEANUP(pen_stream_freep) struct pen_stream *in = stream_of(p, 0);
+
+        assert_exited(status_of(p), 0);
+        ck_assert_int_eq(pen_stream_write(in, "hello\n", 6), 0);
+        ck_assert_int_eq(pen_stream_drain(in), -EPIPE);
+        return 0;
+}
+
+static int run_in_thread(__attribute__((__unused__)) void *arg)
+{
+        PEN_CLEANUP(pen_process_freep) struct pen_process *p = shell("exec cat");
+        struct pen_process_capture out = { .max = 100 };
+        int status;
+
+        ck_assert_int_eq(pen_process_communicate(p, "hello", 5, &out, NULL, &status), 0);
+        ck_assert_str_eq(out.data, "hello");
+        free(out.data);
+        return status;
+}
+
+static void *thread_main(void *arg)
+{
+        return (void *)(intptr_t)pen_run(run_in_thread, arg);
+}
+
+START_TEST(loop_in_any_thread_has_its_own_children)
+{
+        pthread_t threads[4];
+        void *r;
+
+        for (size_t i = 0; i < ARRAY_SIZE(threads); i++)
+                ck_assert_int_eq(pthread_create(&threads[i], NULL, thread_main, NULL), 0);
+        for (size_t i = 0; i < ARRAY_SIZE(threads); i++) {
+                ck_assert_int_eq(pthread_join(threads[i], &r), 0);
+                ck_assert_ptr_null(r);
+        }
+}
+END_TEST
+
 /* --- ending it -------------------------------------------------------------------------------- */
 
 TASK_TEST(child_that_obeys_term_is_not_killed)
@@ -950,7 +1034,9 @@ int main(void)
                 what_is_not_piped_is_null_and_the_second_time_all_is, large_input_comes_out_again,
                 input_that_is_not_read_is_no_error, much_output_is_cut_at_either_end,
                 output_of_exactly_the_limit_is_not_cut,
-                grandchild_that_keeps_the_pipes_delays_nothing,
+                grandchild_that_keeps_the_pipes_delays_nothing, child_is_talked_with_line_by_line,
+                output_can_be_read_after_the_end, child_that_has_ended_takes_no_more_input,
+                loop_in_any_thread_has_its_own_children,
                 cancelled_communicate_leaves_the_child_running,
                 cancellation_before_communicate_is_met_there, child_that_obeys_term_is_not_killed,
                 child_that_ignores_term_is_killed_after_the_grace,

@@ -234,6 +234,78 @@ START_TEST(getter_cancelled_when_served_passes_the_item_on)
 }
 END_TEST
 
+START_TEST(second_waiter_cancelled_at_the_put_takes_nothing_from_the_first)
+{
+        PEN_CLEANUP(world_deinit) struct world w = world_with_queue(1);
+        struct pen_task *b;
+
+        world_spawn_named(&w, "a", get_one);
+        b = world_spawn_named(&w, "b", get_one);
+        world_run_until_idle(&w);
+        fill(&w, 1, 1);
+        pen_task_cancel(b);
+        world_run_until_idle(&w);
+        ck_assert_int_eq(pen_task_result(b), -ECANCELED);
+        ck_assert_str_eq(w.trace, "a1 ");
+}
+END_TEST
+
+START_TEST(first_of_several_served_getters_cancelled_drops_nothing)
+{
+        PEN_CLEANUP(world_deinit) struct world w = world_with_queue(0);
+        struct pen_task *a = world_spawn_named(&w, "a", get_one);
+
+        world_spawn_named(&w, "b", get_one);
+        world_spawn_named(&w, "c", get_one);
+        world_run_until_idle(&w);
+        fill(&w, 1, 2); /* for a and b */
+        pen_task_cancel(a);
+        world_run_until_idle(&w);
+        ck_assert_str_eq(w.trace, "b1 c2 ");
+        ck_assert(pen_queue_empty(w.queue));
+}
+END_TEST
+
+static int try_again(struct world *w, int (*fn)(void *world))
+{
+        int r = fn(w);
+
+        ck_assert_int_eq(r, -ECANCELED);
+        return fn(w);
+}
+
+static int get_again(void *world)
+{
+        return try_again(world, get_one);
+}
+
+static int put_again(void *world)
+{
+        return try_again(world, put_one);
+}
+
+START_TEST(cancelled_when_served_may_try_again_and_keeps_the_order)
+{
+        PEN_CLEANUP(world_deinit) struct world w = world_with_queue(2);
+        struct pen_task *t = world_spawn_named(&w, "a", get_again);
+
+        world_run_until_idle(&w);
+        fill(&w, 1, 2);
+        pen_task_cancel(t);
+        world_run_until_idle(&w);
+        ck_assert_str_eq(w.trace, "a1 ");
+
+        fill(&w, 3, 3);
+        t = world_spawn_named(&w, "4", put_again);
+        world_run_until_idle(&w);
+        expect(&w, 2, 2); /* room for it */
+        pen_task_cancel(t);
+        world_run_until_idle(&w);
+        expect(&w, 3, 4);
+        ck_assert(pen_queue_empty(w.queue));
+}
+END_TEST
+
 START_TEST(putter_cancelled_when_served_passes_its_room_on)
 {
         PEN_CLEANUP(world_deinit) struct world w = world_with_queue(1);
@@ -304,6 +376,28 @@ START_TEST(join_waits_until_all_is_dealt_with)
 }
 END_TEST
 
+START_TEST(cancelled_join_harms_nobody)
+{
+        PEN_CLEANUP(world_deinit) struct world w = world_with_queue(0);
+        struct pen_task *a, *b;
+
+        fill(&w, 1, 1);
+        a = world_spawn(&w, join);
+        b = world_spawn(&w, join);
+        world_run_until_idle(&w);
+        pen_task_cancel(a);
+        expect(&w, 1, 1);
+        ck_assert_int_eq(pen_queue_task_done(w.queue), 0);
+        world_run_until_idle(&w);
+        ck_assert_int_eq(pen_task_result(a), -ECANCELED);
+        ck_assert_int_eq(pen_task_result(b), 0);
+        a = world_spawn(&w, join);
+        pen_task_cancel(a); /* it need not wait, and is told all the same */
+        world_run_until_idle(&w);
+        ck_assert_int_eq(pen_task_result(a), -ECANCELED);
+}
+END_TEST
+
 START_TEST(item_that_was_not_put_needs_no_task_done)
 {
         PEN_CLEANUP(world_deinit) struct world w = world_with_queue(1);
@@ -368,6 +462,7 @@ START_TEST(shutdown_wakes_all_who_wait)
         world_run_until_idle(&w);
         for (size_t i = 0; i < ARRAY_SIZE(getters); i++)
                 ck_assert_int_eq(pen_task_result(getters[i]), -EPIPE);
+        ck_assert_int_eq(pen_queue_join(w.queue), 0);
         pen_queue_shutdown(w.queue, true);
 }
 END_TEST
@@ -621,18 +716,22 @@ END_TEST
 
 int main(void)
 {
-        return RUN_SUITE(
-                "queue", items_leave_in_the_order_they_came,
-                unbounded_queue_grows_and_wraps_in_order,
-                waiting_getters_are_served_in_the_order_they_came,
-                waiting_putters_are_served_in_the_order_they_came,
-                get_many_takes_what_is_there_and_makes_room_for_all_it_took,
-                cancelled_getter_loses_nothing, getter_cancelled_when_served_passes_the_item_on,
-                putter_cancelled_when_served_passes_its_room_on, cancelled_waiters_are_skipped,
-                join_waits_until_all_is_dealt_with, item_that_was_not_put_needs_no_task_done,
-                shutdown_refuses_puts_and_lets_gets_drain, shutdown_wakes_all_who_wait,
-                immediate_shutdown_frees_the_rest_and_counts_it_as_dealt_with,
-                immediate_shutdown_ends_a_join_and_a_served_getter,
-                room_made_in_a_queue_that_is_shut_down_is_for_nobody, free_hands_the_rest_over,
-                nothing_is_lost_doubled_or_reordered_at_random);
+        return RUN_SUITE("queue", items_leave_in_the_order_they_came,
+                         unbounded_queue_grows_and_wraps_in_order,
+                         waiting_getters_are_served_in_the_order_they_came,
+                         waiting_putters_are_served_in_the_order_they_came,
+                         get_many_takes_what_is_there_and_makes_room_for_all_it_took,
+                         cancelled_getter_loses_nothing,
+                         getter_cancelled_when_served_passes_the_item_on,
+                         second_waiter_cancelled_at_the_put_takes_nothing_from_the_first,
+                         first_of_several_served_getters_cancelled_drops_nothing,
+                         cancelled_when_served_may_try_again_and_keeps_the_order,
+                         putter_cancelled_when_served_passes_its_room_on,
+                         cancelled_waiters_are_skipped, join_waits_until_all_is_dealt_with,
+                         cancelled_join_harms_nobody, item_that_was_not_put_needs_no_task_done,
+                         shutdown_refuses_puts_and_lets_gets_drain, shutdown_wakes_all_who_wait,
+                         immediate_shutdown_frees_the_rest_and_counts_it_as_dealt_with,
+                         immediate_shutdown_ends_a_join_and_a_served_getter,
+                         room_made_in_a_queue_that_is_shut_down_is_for_nobody,
+                         free_hands_the_rest_over, nothing_is_lost_doubled_or_reordered_at_random);
 }

@@ -169,6 +169,55 @@ START_TEST(loop_of_another_thread_leaves_sigint_alone)
 }
 END_TEST
 
+/* --- other signals ------------------------------------------------------------------------------- */
+
+static const int user_1[] = { SIGUSR1 };
+
+static int wait_for_user_1(void *arg)
+{
+        (void)arg;
+        return pen_signal_wait(user_1, 1);
+}
+
+static void *wait_in_a_thread(void *result)
+{
+        *(int *)result = pen_run(wait_for_user_1, NULL);
+        return NULL;
+}
+
+static int wait_beside_another_threads_loop(void *result)
+{
+        pthread_t thread;
+        struct pen_task *t = spawn(wait_for_user_1, NULL);
+        int r;
+
+        ck_assert_int_eq(pen_yield(), 0); /* it waits */
+        ck_assert_int_eq(pthread_create(&thread, NULL, wait_in_a_thread, result), 0);
+        ck_assert_int_eq(pthread_join(thread, NULL), 0);
+        ck_assert_int_eq(kill(getpid(), SIGUSR1), 0);
+        ck_assert_int_eq(pen_await(t, &r), 0);
+        pen_task_unref(t);
+        return r;
+}
+
+START_TEST(loop_of_another_thread_can_wait_for_no_signal)
+{
+        pthread_t thread;
+        int result = 0;
+
+        signal(SIGUSR1, SIG_DFL);
+        ck_assert_int_eq(pthread_create(&thread, NULL, wait_in_a_thread, &result), 0);
+        ck_assert_int_eq(pthread_join(thread, NULL), 0);
+        ck_assert_int_eq(result, -EPERM);
+        ck_assert(disposition(SIGUSR1) == SIG_DFL);
+
+        /* Nor does it take one from the main thread's loop. */
+        result = 0;
+        ck_assert_int_eq(pen_run(wait_beside_another_threads_loop, &result), SIGUSR1);
+        ck_assert_int_eq(result, -EPERM);
+}
+END_TEST
+
 /* --- SIGPIPE ------------------------------------------------------------------------------------ */
 
 static int write_to_nobody(void *arg)
@@ -359,6 +408,7 @@ int main(void)
                          who_waits_for_sigint_himself_takes_it_over,
                          sigint_that_is_ignored_or_handled_is_not_ours,
                          loop_of_another_thread_leaves_sigint_alone,
+                         loop_of_another_thread_can_wait_for_no_signal,
                          sigpipe_is_ignored_only_if_it_is_at_its_default,
                          what_a_leftover_spawns_in_its_cleanup_ends_at_once,
                          now_is_the_time_of_the_turns_beginning,

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <async/stack.h>
+#include <penstock/gen.h>
 
 #define SIZE STACK_SIZE_DEFAULT
 
@@ -113,6 +114,12 @@ START_TEST(other_sizes_are_rounded_up_and_not_pooled)
         stack_pool_init(&pool, 1);
         ck_assert_uint_ge(pool.size, STACK_SIZE_MIN);
         stack_pool_deinit(&pool);
+
+        for (size_t size = SIZE_MAX; size > (size_t)1 << 48; size >>= 1) {
+                stack_pool_init(&pool, size);
+                ck_assert_int_eq(stack_acquire(&pool, 0, &stack), -ENOMEM);
+                stack_pool_deinit(&pool);
+        }
 }
 END_TEST
 
@@ -152,6 +159,51 @@ START_TEST(guards_are_the_kernels_or_mappings_or_a_canary)
         ck_assert(stack_intact(stack)); /* cleaned */
         stack_release(&pool, stack);
         stack_pool_deinit(&pool);
+}
+END_TEST
+
+/* Whether the kernel says `flag` of the mapping that `address` is in. */
+static bool mapping_has(const char *address, const char *flag)
+{
+        FILE *smaps = fopen("/proc/self/smaps", "re");
+        unsigned long first, end;
+        bool there = false, has = false;
+        char line[512];
+
+        ck_assert_ptr_nonnull(smaps);
+        while (fgets(line, sizeof(line), smaps)) {
+                if (sscanf(line, "%lx-%lx ", &first, &end) == 2)
+                        there = (uintptr_t)address >= first && (uintptr_t)address < end;
+                else if (there && strncmp(line, "VmFlags:", 8) == 0)
+                        has = strstr(line, flag) != NULL;
+        }
+        fclose(smaps);
+        return has;
+}
+
+/* Not one by one: a huge page would span many, and each cost as much as it is long. */
+START_TEST(stacks_are_kept_from_huge_pages_guarded_or_not)
+{
+        struct stack *stacks[3];
+        struct stack_pool pool;
+
+        for (int guarded = 0; guarded < 2; guarded++) {
+                stack_pool_init(&pool, 0);
+                if (!guarded) {
+                        pool.kernel_guards = false;
+                        pool.max_guards = 0;
+                }
+                for (size_t i = 0; i < ARRAY_SIZE(stacks); i++) {
+                        ck_assert_int_eq(
+                                stack_acquire(&pool, i == 2 ? (size_t)4 << 20 : 0, &stacks[i]), 0);
+                        ck_assert(stacks[i]->guarded == guarded);
+                        ck_assert(mapping_has(stacks[i]->low, " nh"));
+                        ck_assert(mapping_has(stacks[i]->top - 1, " nh"));
+                }
+                for (size_t i = 0; i < ARRAY_SIZE(stacks); i++)
+                        stack_release(&pool, stacks[i]);
+                stack_pool_deinit(&pool);
+        }
 }
 END_TEST
 
@@ -204,8 +256,58 @@ static int write_the_lowest_word(void *world)
         return pen_yield();
 }
 
+static int recurse_in_body(struct pen_gen *gen, void *world)
+{
+        (void)gen;
+        return recurse_too_deep(world);
+}
+
+static int write_and_yield(struct pen_gen *gen, void *world)
+{
+        (void)world;
+        *(uint64_t *)pen_task_current()->stack->low = 1;
+        return pen_gen_yield(gen, NULL);
+}
+
+static int ask(int (*body)(struct pen_gen *gen, void *arg))
+{
+        PEN_CLEANUP(pen_gen_freep) struct pen_gen *gen = NULL;
+        void *item;
+
+        ck_assert_int_eq(pen_gen_create(body, NULL, &gen), 0);
+        return pen_gen_next(gen, &item);
+}
+
+static int recurse_in_generator(void *world)
+{
+        (void)world;
+        return ask(recurse_in_body);
+}
+
+static int write_the_lowest_word_in_generator(void *world)
+{
+        (void)world;
+        return ask(write_and_yield);
+}
+
+static int write_the_lowest_word_and_ask(void *world)
+{
+        (void)world;
+        *(uint64_t *)pen_task_current()->stack->low = 1;
+        return ask(recurse_in_body);
+}
+
+#define NO_GUARDS 0
+#define ALL_GUARDS SIZE_MAX
+
+static void limit_guards(struct stack_pool *pool, size_t n)
+{
+        pool->kernel_guards &= n == ALL_GUARDS;
+        pool->max_guards = MIN(n, pool->max_guards);
+}
+
 /* The signal that a task of a child process dies by. */
-static int signal_of(int (*fn)(void *world), bool guards)
+static int signal_of(int (*fn)(void *world), size_t n_guards)
 {
         pid_t pid = fork();
         int status;
@@ -215,10 +317,7 @@ static int signal_of(int (*fn)(void *world), bool guards)
 
                 signal(SIGSEGV, SIG_DFL);
                 world_init(&w);
-                if (!guards) {
-                        w.loop->stacks.kernel_guards = false;
-                        w.loop->stacks.max_guards = 0;
-                }
+                limit_guards(&w.loop->stacks, n_guards);
                 world_spawn(&w, fn);
                 world_run_until_idle(&w);
                 _exit(0);
@@ -229,9 +328,13 @@ static int signal_of(int (*fn)(void *world), bool guards)
 
 START_TEST(overflow_dies_at_the_guard_or_is_found_at_the_switch)
 {
-        ck_assert_int_eq(signal_of(recurse_too_deep, true), SIGSEGV);
-        ck_assert_int_eq(signal_of(write_the_lowest_word, true), 0);
-        ck_assert_int_eq(signal_of(write_the_lowest_word, false), SIGABRT);
+        ck_assert_int_eq(signal_of(recurse_too_deep, ALL_GUARDS), SIGSEGV);
+        ck_assert_int_eq(signal_of(write_the_lowest_word, ALL_GUARDS), 0);
+        ck_assert_int_eq(signal_of(write_the_lowest_word, NO_GUARDS), SIGABRT);
+        ck_assert_int_eq(signal_of(recurse_in_generator, ALL_GUARDS), SIGSEGV);
+        ck_assert_int_eq(signal_of(write_the_lowest_word_in_generator, ALL_GUARDS), 0);
+        ck_assert_int_eq(signal_of(write_the_lowest_word_in_generator, NO_GUARDS), SIGABRT);
+        ck_assert_int_eq(signal_of(write_the_lowest_word_and_ask, NO_GUARDS), SIGABRT);
 }
 END_TEST
 
@@ -248,8 +351,10 @@ static bool checker_rules_faults(void)
 static const char skipped[] =
         "the checker that this runs under handles faults itself: not asserted\n";
 
-/* What a child process says on standard error when its task `name` dies by SIGSEGV. */
-static void last_words_of(const char *name, int (*fn)(void *world), char *words, size_t size)
+/* What a child process says on standard error when its task `name` dies by the signal. `n_guards`
+ * of its stacks have one; there are so many and a few more. */
+static void last_words_of(const char *name, int (*fn)(void *world), size_t n_guards, int signo,
+                          char *words, size_t size)
 {
         size_t n = 0;
         ssize_t got;
@@ -266,6 +371,10 @@ static void last_words_of(const char *name, int (*fn)(void *world), char *words,
                 close(ends[1]);
                 signal(SIGSEGV, SIG_DFL);
                 world_init(&w);
+                w.loop->options.log = NULL; /* standard error */
+                limit_guards(&w.loop->stacks, n_guards);
+                for (size_t i = 0; n_guards != ALL_GUARDS && i < n_guards + 10; i++)
+                        world_spawn(&w, sleep_forever);
                 world_spawn_named(&w, "innocent", sleep_forever);
                 world_spawn_named(&w, name, fn);
                 world_run_until_idle(&w);
@@ -278,7 +387,7 @@ static void last_words_of(const char *name, int (*fn)(void *world), char *words,
         close(ends[0]);
         ck_assert_int_eq(waitpid(pid, &status, 0), pid);
         ck_assert(WIFSIGNALED(status));
-        ck_assert_int_eq(WTERMSIG(status), SIGSEGV);
+        ck_assert_int_eq(WTERMSIG(status), signo);
 }
 
 START_TEST(overflow_is_reported_with_the_name_of_the_task)
@@ -289,12 +398,64 @@ START_TEST(overflow_is_reported_with_the_name_of_the_task)
                 fputs(skipped, stderr);
                 return;
         }
-        last_words_of("digger", recurse_too_deep, words, sizeof(words));
+        last_words_of("digger", recurse_too_deep, ALL_GUARDS, SIGSEGV, words, sizeof(words));
         ck_assert_str_eq(words,
                          "penstock: task digger has run past the end of its stack of 64 KiB\n");
-        last_words_of(NULL, recurse_too_deep, words, sizeof(words));
+        last_words_of(NULL, recurse_too_deep, ALL_GUARDS, SIGSEGV, words, sizeof(words));
         ck_assert_str_eq(words,
                          "penstock: task task-2 has run past the end of its stack of 64 KiB\n");
+}
+END_TEST
+
+/* Uses 20 KiB more than there are, all of it, and comes back: no neighbour is hurt. */
+static int dig(void *world)
+{
+        char hole[SIZE + 20 * 1024];
+
+        (void)world;
+        memset(hole, 'x', sizeof(hole));
+        __asm__ volatile("" : : "r"(hole) : "memory");
+        return 0;
+}
+
+static int dig_and_yield(void *world)
+{
+        int r = dig(world);
+
+        return r < 0 ? r : pen_yield();
+}
+
+START_TEST(overflow_in_a_generator_is_reported_with_the_name_of_the_task)
+{
+        char words[4096];
+
+        if (checker_rules_faults()) {
+                fputs(skipped, stderr);
+                return;
+        }
+        last_words_of("digger", recurse_in_generator, ALL_GUARDS, SIGSEGV, words, sizeof(words));
+        ck_assert_str_eq(words,
+                         "penstock: task digger has run past the end of its stack of 64 KiB\n");
+}
+END_TEST
+
+START_TEST(past_the_guards_an_overflow_is_found_and_named_at_the_next_switch)
+{
+        char words[4096];
+
+        if (checker_rules_faults()) {
+                fputs(skipped, stderr);
+                return;
+        }
+        last_words_of("digger", dig_and_yield, 100, SIGABRT, words, sizeof(words));
+        ck_assert_str_eq(words,
+                         "penstock: task digger has run past the end of its stack of 64 KiB\n");
+        last_words_of(NULL, dig_and_yield, NO_GUARDS, SIGABRT, words, sizeof(words));
+        ck_assert_str_eq(words,
+                         "penstock: task task-12 has run past the end of its stack of 64 KiB\n");
+        last_words_of("digger", dig, NO_GUARDS, SIGABRT, words, sizeof(words)); /* its last */
+        ck_assert_str_eq(words,
+                         "penstock: task digger has run past the end of its stack of 64 KiB\n");
 }
 END_TEST
 
@@ -315,7 +476,8 @@ START_TEST(other_faults_are_not_called_an_overflow)
                 fputs(skipped, stderr);
                 return;
         }
-        last_words_of("stray", write_where_nothing_may_be_written, words, sizeof(words));
+        last_words_of("stray", write_where_nothing_may_be_written, ALL_GUARDS, SIGSEGV, words,
+                      sizeof(words));
         ck_assert_str_eq(words, "");
 }
 END_TEST
@@ -441,9 +603,12 @@ int main(void)
         return RUN_SUITE("stack", stack_given_back_is_used_again, not_every_free_stack_stays_warm,
                          other_sizes_are_rounded_up_and_not_pooled,
                          guards_are_the_kernels_or_mappings_or_a_canary,
+                         stacks_are_kept_from_huge_pages_guarded_or_not,
                          mappings_for_guards_are_counted_and_given_back,
                          overflow_dies_at_the_guard_or_is_found_at_the_switch,
                          overflow_is_reported_with_the_name_of_the_task,
+                         overflow_in_a_generator_is_reported_with_the_name_of_the_task,
+                         past_the_guards_an_overflow_is_found_and_named_at_the_next_switch,
                          other_faults_are_not_called_an_overflow,
                          handler_for_faults_that_somebody_has_set_stays,
                          each_task_rounds_its_own_way, registers_survive_a_switch,

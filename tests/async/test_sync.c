@@ -176,6 +176,20 @@ START_TEST(set_event_lets_everyone_pass)
 }
 END_TEST
 
+START_TEST(who_comes_after_the_event_was_set_need_not_wait)
+{
+        PEN_CLEANUP(world_deinit) struct world w = world_with_event();
+
+        world_spawn_named(&w, "a", wait_for_event);
+        world_spawn_named(&w, "b", wait_for_event);
+        world_run_until_idle(&w);
+        world_spawn_named(&w, "c", wait_for_event); /* runs first */
+        pen_event_set(w.event);
+        world_run_until_idle(&w);
+        ck_assert_str_eq(w.trace, "cab");
+}
+END_TEST
+
 START_TEST(cancelled_waiter_for_an_event_harms_nobody)
 {
         PEN_CLEANUP(world_deinit) struct world w = world_with_event();
@@ -253,6 +267,81 @@ START_TEST(newcomer_does_not_overtake_who_waits_for_the_semaphore)
         ck_assert_int_eq(pen_semaphore_release(w.semaphore), 0);
         world_run_until_idle(&w);
         ck_assert_str_eq(w.trace, "ab");
+}
+END_TEST
+
+/* Twice, releasing it between. */
+static int acquire_again(void *world)
+{
+        struct world *w = world;
+
+        for (int i = 1; i <= 2; i++) {
+                int r = acquire(w);
+
+                if (r == 0)
+                        r = pen_sleep(1);
+                ck_assert_int_eq(pen_semaphore_release(w->semaphore), 0);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+START_TEST(who_releases_and_acquires_again_goes_to_the_end)
+{
+        PEN_CLEANUP(world_deinit) struct world w = world_with_semaphore(1, 1);
+
+        world_spawn_named(&w, "a", acquire_again);
+        world_spawn_named(&w, "b", acquire_again);
+        world_spawn_named(&w, "c", acquire_again);
+        world_advance(&w, PEN_SEC);
+        ck_assert_str_eq(w.trace, "abcabc");
+        ck_assert_uint_eq(pen_semaphore_value(w.semaphore), 1);
+}
+END_TEST
+
+static int release_three_and_acquire(void *world)
+{
+        struct world *w = world;
+
+        for (int i = 0; i < 3; i++)
+                ck_assert_int_eq(pen_semaphore_release(w->semaphore), 0);
+        return acquire(world);
+}
+
+START_TEST(released_many_times_serves_as_many_in_order)
+{
+        PEN_CLEANUP(world_deinit) struct world w = world_with_semaphore(0, 0);
+
+        world_spawn_named(&w, "a", acquire);
+        world_spawn_named(&w, "b", acquire);
+        world_run_until_idle(&w);
+        world_spawn_named(&w, "c", release_three_and_acquire); /* for both of them and for itself */
+        world_spawn_named(&w, "d", acquire);
+        world_run_until_idle(&w);
+        ck_assert_str_eq(w.trace, "cab");
+        ck_assert_uint_eq(pen_semaphore_value(w.semaphore), 0);
+}
+END_TEST
+
+START_TEST(waiters_cancelled_before_a_release_are_skipped)
+{
+        PEN_CLEANUP(world_deinit) struct world w = world_with_semaphore(0, 0);
+        struct pen_task *a = world_spawn_named(&w, "a", acquire), *b;
+
+        b = world_spawn_named(&w, "b", acquire);
+        world_spawn_named(&w, "c", acquire);
+        world_spawn_named(&w, "d", acquire);
+        world_run_until_idle(&w);
+        pen_task_cancel(a);
+        pen_task_cancel(b);
+        ck_assert_int_eq(pen_semaphore_release(w.semaphore), 0);
+        world_run_until_idle(&w);
+        ck_assert_str_eq(w.trace, "c");
+        pen_task_cancel(w.tasks[3]);
+        world_run_until_idle(&w);
+        ck_assert_int_eq(pen_semaphore_release(w.semaphore), 0);
+        ck_assert_uint_eq(pen_semaphore_value(w.semaphore), 1); /* nobody is left */
 }
 END_TEST
 
@@ -363,17 +452,21 @@ END_TEST
 
 int main(void)
 {
-        return RUN_SUITE("sync", lock_is_given_in_the_order_they_came,
-                         newcomer_does_not_overtake_who_waits_for_the_lock,
-                         cancelled_waiter_passes_the_lock_on,
-                         cancelled_first_and_last_waiter_leave_the_lock_usable,
-                         only_waiter_cancelled_when_served_leaves_the_lock_free,
-                         event_set_and_cleared_at_once_wakes_all_who_waited,
-                         set_event_lets_everyone_pass, cancelled_waiter_for_an_event_harms_nobody,
-                         semaphore_lets_so_many_pass_and_wakes_in_order,
-                         newcomer_does_not_overtake_who_waits_for_the_semaphore,
-                         cancelled_waiter_passes_its_place_on,
-                         bounded_semaphore_is_not_released_above_its_bound,
-                         random_cancellation_loses_no_place,
-                         made_in_a_loop_only_and_none_may_be_freed);
+        return RUN_SUITE(
+                "sync", lock_is_given_in_the_order_they_came,
+                newcomer_does_not_overtake_who_waits_for_the_lock,
+                cancelled_waiter_passes_the_lock_on,
+                cancelled_first_and_last_waiter_leave_the_lock_usable,
+                only_waiter_cancelled_when_served_leaves_the_lock_free,
+                event_set_and_cleared_at_once_wakes_all_who_waited, set_event_lets_everyone_pass,
+                who_comes_after_the_event_was_set_need_not_wait,
+                cancelled_waiter_for_an_event_harms_nobody,
+                semaphore_lets_so_many_pass_and_wakes_in_order,
+                newcomer_does_not_overtake_who_waits_for_the_semaphore,
+                who_releases_and_acquires_again_goes_to_the_end,
+                released_many_times_serves_as_many_in_order,
+                waiters_cancelled_before_a_release_are_skipped,
+                cancelled_waiter_passes_its_place_on,
+                bounded_semaphore_is_not_released_above_its_bound,
+                random_cancellation_loses_no_place, made_in_a_loop_only_and_none_may_be_freed);
 }

@@ -253,6 +253,82 @@ START_TEST(thread_stack_is_big_and_gives_the_result_back)
 }
 END_TEST
 
+/* --- handles -------------------------------------------------------------------------------------- */
+
+static int await_mine(void *world)
+{
+        struct world *w = world;
+        int value = 7, result = 99;
+        struct pen_task *t;
+
+        ck_assert_int_eq(pen_spawn(yield_and_give, &value, &t), 0);
+        ck_assert_int_eq(pen_await(t, &result), 0);
+        ck_assert_int_eq(result, 7);
+        ck_assert_int_eq(pen_sleep(10), 0);
+        ck_assert(pen_task_done(t)); /* as good as ever, long after its end */
+        ck_assert_int_eq(pen_task_result(t), 7);
+        ck_assert(!pen_task_cancel(t));
+        ck_assert_uint_eq(w->loop->n_tasks, 1);
+        w->task = t; /* ours no more: the test's */
+        return 1;
+}
+
+START_TEST(handle_is_good_long_after_its_task_and_that_of_its_spawner_have_ended)
+{
+        PEN_CLEANUP(world_deinit) struct world w;
+        struct pen_task *t;
+
+        world_init(&w);
+        t = world_spawn(&w, await_mine);
+        world_advance(&w, 10);
+        ck_assert_int_eq(pen_task_result(t), 1);
+        for (int i = 0; i < 100; i++)
+                world_spawn(&w, say_name); /* nobody takes its place */
+        world_run_until_idle(&w);
+        ck_assert_int_eq(pen_task_result(w.task), 7);
+        w.task = pen_task_unref(w.task);
+}
+END_TEST
+
+START_TEST(many_may_await_one_task_and_each_gets_its_result)
+{
+        int value = -EIO;
+        PEN_CLEANUP(world_deinit) struct world w;
+        struct pen_task *waiters[10];
+
+        world_init(&w);
+        w.task = world_spawn_arg(&w, yield_and_give, &value);
+        for (size_t i = 0; i < ARRAY_SIZE(waiters); i++)
+                waiters[i] = world_spawn(&w, await_other);
+        world_run_until_idle(&w);
+        for (size_t i = 0; i < ARRAY_SIZE(waiters); i++)
+                ck_assert_int_eq(pen_task_result(waiters[i]), -EIO);
+}
+END_TEST
+
+static int await_a_failure(void *world)
+{
+        struct world *w = world;
+        static int value = -EIO;
+        int r;
+
+        ck_assert_int_eq(pen_spawn(yield_and_give, &value, &w->task), 0);
+        r = pen_await(w->task, NULL);
+        w->task = pen_task_unref(w->task);
+        return r;
+}
+
+START_TEST(failure_that_was_awaited_without_its_result_counts_as_seen)
+{
+        PEN_CLEANUP(world_deinit) struct world w;
+
+        world_init(&w);
+        world_spawn(&w, await_a_failure);
+        world_run_until_idle(&w);
+        ck_assert_str_eq(w.log, "");
+}
+END_TEST
+
 /* --- cancellation ----------------------------------------------------------------------------- */
 
 static int sleep_then_say(void *world)
@@ -864,8 +940,10 @@ static int wait_for_nothing(void *world)
 
 static void keep_message(void *log, enum pen_log_level level, const char *message)
 {
+        size_t n = strlen(log);
+
         if (level == PEN_LOG_ERROR)
-                snprintf(log, 256, "%s", message);
+                snprintf((char *)log + n, 256 - n, "%s\n", message);
 }
 
 START_TEST(deadlock_with_the_virtual_clock_is_told_and_ends)
@@ -933,5 +1011,8 @@ int main(void)
                 same_seed_same_order_and_others_differ, slow_machine_does_not_change_a_virtual_run,
                 leftovers_are_cancelled_and_awaited_when_main_has_ended, run_in_a_run_is_busy,
                 deadlock_with_the_virtual_clock_is_told_and_ends, virtual_day_takes_no_time,
-                real_sleep_is_not_too_short);
+                real_sleep_is_not_too_short,
+                handle_is_good_long_after_its_task_and_that_of_its_spawner_have_ended,
+                many_may_await_one_task_and_each_gets_its_result,
+                failure_that_was_awaited_without_its_result_counts_as_seen);
 }

@@ -2,9 +2,11 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <semaphore.h>
 #include <unistd.h>
 
+#include <penstock/local.h>
 #include <penstock/sync.h>
 #include <penstock/thread.h>
 #include <penstock/timeout.h>
@@ -171,6 +173,78 @@ static int deadline_of_started(void *arg)
 }
 RUN(deadline_finds_a_call_withdrawn_or_done, 0, deadline_of_started)
 
+/* Returns when the end of the call is with the loop, which has not yet looked. */
+static void wait_until_posted(void)
+{
+        struct pen_loop *loop = pen_loop_current();
+        bool posted = false;
+
+        while (!posted) {
+                sched_yield();
+                pthread_mutex_lock(&loop->lock);
+                posted = !list_empty(&loop->calls);
+                pthread_mutex_unlock(&loop->lock);
+        }
+}
+
+static int cancel_ended(void *arg)
+{
+        struct pen_task *t;
+        struct gate g;
+
+        (void)arg;
+        gate_init(&g);
+        t = spawn(pass_and_look, &g);
+        ck_assert_int_eq(pen_yield(), 0);
+        sem_post(&g.may_end);
+        wait_until_posted();
+        pen_task_cancel(t);
+        ck_assert_int_eq(finish(t), -ECANCELED); /* after the result */
+        return 1;
+}
+RUN(cancelled_when_the_call_has_just_ended_its_result_is_not_lost, 0, cancel_ended)
+
+static int cancel_twice(void *arg)
+{
+        struct pen_task *t;
+        struct gate g;
+
+        (void)arg;
+        gate_init(&g);
+        t = spawn(pass_in_thread, &g);
+        ck_assert_int_eq(pen_yield(), 0);
+        sem_wait(&g.begun);
+        for (int i = 0; i < 3; i++) {
+                pen_task_cancel(t);
+                ck_assert_int_eq(pen_yield(), 0);
+        }
+        ck_assert(!pen_task_done(t));
+        sem_post(&g.may_end);
+        ck_assert_int_eq(finish(t), 7);
+        return 1;
+}
+RUN(cancelled_again_while_it_waits_for_the_end_it_waits_on, 0, cancel_twice)
+
+static const struct pen_task_local variable = { .free_value = NULL };
+
+static int look_at_variable(void *arg)
+{
+        return pen_task_local_get(&variable) == NULL &&
+               pen_task_local_set(&variable, arg) == -ENXIO && !pen_task_current();
+}
+
+static int set_variable(void *arg)
+{
+        int number = 1, result;
+
+        (void)arg;
+        ck_assert_int_eq(pen_task_local_set(&variable, &number), 0);
+        ck_assert_int_eq(pen_to_thread(look_at_variable, &number, &result), 0);
+        ck_assert_ptr_eq(pen_task_local_get(&variable), &number);
+        return result;
+}
+RUN(variables_of_the_task_stay_in_its_thread, 0, set_variable)
+
 #define N_CALLS 200
 
 static int add_up(void *arg)
@@ -316,6 +390,56 @@ static int abandon(void *arg)
         return 1;
 }
 
+static int abandon_ended(void *arg)
+{
+        struct pen_task *t = spawn(call_detached, arg);
+
+        ck_assert_int_eq(pen_yield(), 0);
+        sem_post(&hung.may_end);
+        wait_until_posted();
+        pen_task_cancel(t);
+        ck_assert_int_eq(finish(t), -ECANCELED);
+        while (n_freed == 0)
+                ck_assert_int_eq(pen_yield(), 0);
+        return 1;
+}
+
+START_TEST(call_that_ended_when_it_was_abandoned_frees_its_argument_once)
+{
+        n_freed = 0;
+        sem_init(&freed, 0, 0);
+        gate_init(&hung);
+        run_with_threads(0, abandon_ended);
+        ck_assert_int_eq(n_freed, 1);
+}
+END_TEST
+
+/* The thread ends when its waiter has gone, and the loop runs on. */
+static int end_after_waiter(void *arg)
+{
+        struct pen_task *t = spawn(call_detached, arg);
+        int number = 4, result;
+
+        ck_assert_int_eq(pen_yield(), 0);
+        sem_wait(&hung.begun);
+        pen_task_cancel(t);
+        ck_assert_int_eq(finish(t), -ECANCELED);
+        sem_post(&hung.may_end);
+        sem_wait(&freed);
+        ck_assert_int_eq(pen_to_thread(twice, &number, &result), 0); /* by the same thread */
+        return result == 8;
+}
+
+START_TEST(thread_that_ends_after_its_waiter_was_cancelled_serves_others)
+{
+        n_freed = 0;
+        sem_init(&freed, 0, 0);
+        gate_init(&hung);
+        run_with_threads(1, end_after_waiter);
+        ck_assert_int_eq(__atomic_load_n(&n_freed, __ATOMIC_SEQ_CST), 1);
+}
+END_TEST
+
 START_TEST(abandoned_call_frees_its_argument_once_even_after_the_loop)
 {
         n_freed = 0;
@@ -424,9 +548,14 @@ int main(void)
         return RUN_SUITE("thread", call_runs_in_another_thread_and_gives_its_result,
                          cancelled_before_it_started_a_call_is_withdrawn,
                          cancelled_after_it_started_a_call_ends_first,
+                         cancelled_when_the_call_has_just_ended_its_result_is_not_lost,
+                         cancelled_again_while_it_waits_for_the_end_it_waits_on,
+                         variables_of_the_task_stay_in_its_thread,
                          deadline_finds_a_call_withdrawn_or_done, many_calls_share_few_threads,
                          virtual_clock_stands_still_while_a_thread_runs,
                          thread_cannot_be_waited_for_by_the_root, detached_call_frees_its_argument,
+                         call_that_ended_when_it_was_abandoned_frees_its_argument_once,
+                         thread_that_ends_after_its_waiter_was_cancelled_serves_others,
                          abandoned_call_frees_its_argument_once_even_after_the_loop,
                          calls_of_each_thread_come_in_order,
                          loops_in_several_threads_do_not_know_each_other);

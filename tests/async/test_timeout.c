@@ -1,8 +1,13 @@
 #include "world.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <sys/socket.h>
 
 #include <penstock/queue.h>
+#include <penstock/stream.h>
 #include <penstock/sync.h>
 #include <penstock/timeout.h>
 
@@ -426,6 +431,296 @@ START_TEST(outside_a_task_a_scope_does_nothing)
 }
 END_TEST
 
+/* --- at a moment ---------------------------------------------------------------------------------- */
+
+static int at_a_moment(void *world)
+{
+        struct pen_timeout scope;
+
+        (void)world;
+        ck_assert_int_eq(pen_sleep(100), 0);
+        pen_timeout_begin_at(&scope, 130);
+        ck_assert_int_eq(pen_timeout_end(&scope, pen_sleep(29)), 0);
+        pen_timeout_begin_at(&scope, 130);
+        ck_assert_int_eq(pen_timeout_end(&scope, pen_sleep(PEN_HOUR)), -ETIME);
+        ck_assert_uint_eq(pen_now(), 130);
+        pen_timeout_begin_at(&scope, PEN_FOREVER);
+        ck_assert_int_eq(pen_timeout_end(&scope, pen_sleep(PEN_HOUR)), 0);
+        ck_assert(!pen_timeout_expired(&scope));
+        pen_timeout_begin_at(&scope, PEN_DAY);
+        ck_assert_int_eq(pen_timeout_reschedule(&scope, 5), 0); /* from now */
+        ck_assert_int_eq(pen_timeout_end(&scope, pen_sleep(6)), -ETIME);
+        ck_assert_uint_eq(pen_now(), PEN_HOUR + 135);
+        return 1;
+}
+PLAY(deadline_may_be_a_moment, at_a_moment)
+
+static int in_the_past(void *world)
+{
+        struct world *w = world;
+        struct pen_timeout scope;
+        void *item = world;
+
+        ck_assert_int_eq(pen_sleep(100), 0);
+        ck_assert_int_eq(pen_queue_create(1, NULL, &w->queue), 0);
+        for (pen_usec when = 0; when <= 100; when += 50) {
+                pen_timeout_begin_at(&scope, when);
+                ck_assert_int_eq(pen_queue_put(w->queue, item), 0);
+                ck_assert_int_eq(pen_queue_get(w->queue, &item), 0);
+                ck_assert(!pen_timeout_expired(&scope));
+                ck_assert_int_eq(pen_timeout_end(&scope, 7), 7);
+
+                pen_timeout_begin_at(&scope, when);
+                ck_assert_int_eq(pen_timeout_end(&scope, pen_queue_get(w->queue, &item)), -ETIME);
+                ck_assert_uint_eq(pen_now(), 100);
+        }
+        return pen_cancelling() == 0 && pen_yield() == 0;
+}
+PLAY(moment_that_has_passed_is_a_time_of_zero, in_the_past)
+
+static int nested_in_the_past(void *world)
+{
+        struct pen_timeout outer, inner;
+        int r;
+
+        (void)world;
+        ck_assert_int_eq(pen_sleep(100), 0);
+        pen_timeout_begin_at(&outer, 50);
+        pen_timeout_begin_at(&inner, 20); /* longer ago, and yet not the one that tells */
+        r = pen_timeout_end(&inner, pen_sleep(PEN_HOUR));
+        ck_assert_int_eq(r, -ECANCELED);
+        ck_assert(pen_timeout_expired(&inner));
+        ck_assert_int_eq(pen_timeout_end(&outer, r), -ETIME);
+        ck_assert_uint_eq(pen_now(), 100);
+        return pen_cancelling() == 0 && pen_yield() == 0;
+}
+PLAY(nested_moments_that_have_passed_fire_together, nested_in_the_past)
+
+static int nested_zero(void *world)
+{
+        struct pen_timeout outer, middle, inner;
+        int r;
+
+        (void)world;
+        pen_timeout_begin(&outer, 0);
+        pen_timeout_begin(&middle, PEN_HOUR);
+        pen_timeout_begin(&inner, 0);
+        r = pen_timeout_end(&inner, pen_sleep(1));
+        ck_assert_int_eq(r, -ECANCELED);
+        r = pen_timeout_end(&middle, r);
+        ck_assert_int_eq(r, -ECANCELED);
+        ck_assert(!pen_timeout_expired(&middle));
+        ck_assert_int_eq(pen_timeout_end(&outer, r), -ETIME);
+        return pen_cancelling() == 0 && pen_sleep(1) == 0;
+}
+PLAY(nested_times_of_zero_fire_together, nested_zero)
+
+/* --- awkward -------------------------------------------------------------------------------------- */
+
+static int scope_in_cleanup_of_a_scope(void *world)
+{
+        struct pen_timeout outer, inner;
+        int r;
+
+        (void)world;
+        pen_timeout_begin(&outer, 10);
+        r = pen_sleep(PEN_HOUR);
+        pen_timeout_begin(&inner, 10);
+        ck_assert_int_eq(pen_timeout_end(&inner, pen_sleep(PEN_HOUR)), -ETIME);
+        ck_assert_uint_eq(pen_now(), 20);
+        ck_assert_int_eq(pen_timeout_end(&outer, r), -ETIME);
+        return pen_cancelling() == 0;
+}
+PLAY(cleanup_of_an_expired_scope_may_have_a_deadline_too, scope_in_cleanup_of_a_scope)
+
+static int cancel_in_scope_in_cleanup(void *world)
+{
+        struct pen_timeout scope;
+
+        (void)world;
+        pen_task_cancel(pen_task_current());
+        ck_assert_int_eq(pen_sleep(1), -ECANCELED);
+        pen_timeout_begin(&scope, 10);
+        pen_task_cancel(pen_task_current());
+        ck_assert_int_eq(pen_timeout_end(&scope, pen_sleep(PEN_HOUR)), -ECANCELED);
+        ck_assert(!pen_timeout_expired(&scope));
+        ck_assert_uint_eq(pen_cancelling(), 2);
+        return pen_sleep(20) == 0;
+}
+PLAY(cancelled_a_second_time_in_cleanup_is_no_timeout, cancel_in_scope_in_cleanup)
+
+/* The outer deadline passes while the inner scope's body must not be interrupted; the inner one
+ * passes afterwards. */
+static int outer_first_masked(void *world)
+{
+        struct pen_timeout outer, inner;
+        int r;
+
+        (void)world;
+        pen_timeout_begin(&outer, 10);
+        pen_timeout_begin(&inner, 20);
+        pen_uncancellable_begin();
+        ck_assert_int_eq(pen_sleep(30), 0);
+        pen_uncancellable_end();
+        ck_assert(pen_timeout_expired(&outer));
+        ck_assert(pen_timeout_expired(&inner));
+        ck_assert_uint_eq(pen_cancelling(), 2);
+        ck_assert_int_eq(pen_timeout_end(&inner, 0), 0);
+        r = pen_sleep(1);
+        ck_assert_int_eq(r, -ECANCELED); /* the outer's, still to be met */
+        ck_assert_int_eq(pen_timeout_end(&outer, r), -ETIME);
+        return pen_cancelling() == 0 && pen_sleep(1) == 0;
+}
+PLAY(inner_scope_that_ended_well_leaves_the_outer_deadline_pending, outer_first_masked)
+
+static int inner_caught(void *world)
+{
+        struct pen_timeout outer, inner;
+        int r;
+
+        (void)world;
+        pen_timeout_begin(&outer, 20);
+        pen_timeout_begin(&inner, 10);
+        ck_assert_int_eq(pen_timeout_end(&inner, pen_sleep(PEN_HOUR)), -ETIME);
+        r = pen_sleep(PEN_HOUR); /* went on, and meets the outer one */
+        ck_assert_uint_eq(pen_now(), 20);
+        ck_assert_int_eq(pen_timeout_end(&outer, r), -ETIME);
+        return pen_cancelling() == 0;
+}
+PLAY(after_an_inner_timeout_the_outer_deadline_still_holds, inner_caught)
+
+/* The timer has fired and the sleeper is on its way when the deadline passes, in the same turn. */
+static int woken_as_it_expires(void *world)
+{
+        struct pen_timeout scope;
+        int r;
+
+        (void)world;
+        pen_timeout_begin(&scope, 10);
+        r = pen_sleep(10);
+        ck_assert_int_eq(r, -ECANCELED);
+        ck_assert_int_eq(pen_timeout_end(&scope, r), -ETIME);
+        pen_timeout_begin(&scope, PEN_FOREVER);
+        ck_assert_int_eq(pen_timeout_reschedule(&scope, 10), 0);
+        ck_assert_int_eq(pen_timeout_end(&scope, pen_sleep(9)), 0);
+        return pen_cancelling() == 0;
+}
+PLAY(deadline_at_the_moment_of_the_wakeup_wins, woken_as_it_expires)
+
+static int cancel_before_expiry(void *world)
+{
+        struct pen_timeout scope;
+        int r;
+
+        (void)world;
+        pen_timeout_begin(&scope, 10);
+        pen_task_cancel(pen_task_current());
+        r = pen_sleep(PEN_HOUR);
+        ck_assert_int_eq(pen_sleep(PEN_HOUR), -ECANCELED); /* the deadline, during the cleanup */
+        ck_assert_uint_eq(pen_now(), 10);
+        ck_assert(pen_timeout_expired(&scope));
+        ck_assert_int_eq(pen_timeout_end(&scope, r), -ECANCELED);
+        ck_assert_uint_eq(pen_cancelling(), 1);
+        return pen_sleep(1) == 0;
+}
+PLAY(deadline_in_the_cleanup_of_a_cancellation_does_not_hide_it, cancel_before_expiry)
+
+static int uncancelled_scope(void *world)
+{
+        struct pen_timeout scope;
+        int r;
+
+        (void)world;
+        pen_timeout_begin(&scope, 10);
+        pen_task_cancel(pen_task_current());
+        ck_assert_int_eq(pen_sleep(1), -ECANCELED);
+        ck_assert_uint_eq(pen_uncancel(), 0); /* taken back: it counts no more */
+        r = pen_sleep(PEN_HOUR);
+        ck_assert_int_eq(pen_timeout_end(&scope, r), -ETIME);
+        return pen_cancelling() == 0;
+}
+PLAY(cancellation_that_was_taken_back_does_not_hide_a_deadline, uncancelled_scope)
+/* --- TCP's own ---------------------------------------------------------------------------------- */
+
+struct unread {
+        struct pen_listener *listener;
+        struct pen_stream *writer, *reader;
+};
+
+static int accept_reader(void *unread)
+{
+        struct unread *u = unread;
+
+        return pen_accept(u->listener, &u->reader);
+}
+
+/* A connection whose other end takes nothing, for longer than the kernel has been told to stand. */
+static void connect_to_one_who_never_reads(struct unread *u, unsigned ms)
+{
+        char address[32];
+        struct pen_task *t;
+        int r;
+
+        ck_assert_int_eq(pen_listen("127.0.0.1:0", &u->listener), 0);
+        ck_assert_int_eq(pen_spawn(accept_reader, u, &t), 0);
+        snprintf(address, sizeof(address), "127.0.0.1:%u", pen_listener_port(u->listener));
+        ck_assert_int_eq(pen_stream_connect(address, &u->writer), 0);
+        ck_assert_int_eq(pen_await(t, &r), 0);
+        ck_assert_int_eq(r, 0);
+        pen_task_unref(t);
+        ck_assert_int_eq(setsockopt(pen_stream_fd(u->writer), IPPROTO_TCP, TCP_USER_TIMEOUT, &ms,
+                                    sizeof(ms)),
+                         0);
+}
+
+static void disconnect(struct unread *u)
+{
+        pen_stream_free(u->writer);
+        pen_stream_free(u->reader);
+        pen_listener_free(u->listener);
+}
+
+/* More than the buffers of both ends hold. */
+static int write_too_much(void *unread)
+{
+        struct unread *u = unread;
+        size_t size = (size_t)64 << 20;
+        char *data = calloc(1, size);
+        int r = pen_stream_write(u->writer, data, size);
+
+        free(data);
+        return r < 0 ? r : pen_stream_drain(u->writer);
+}
+
+static int time_out_by_tcp(void *arg)
+{
+        struct unread u = { .writer = NULL };
+
+        (void)arg;
+        connect_to_one_who_never_reads(&u, 100);
+        ck_assert_int_eq(pen_within(PEN_HOUR, write_too_much, &u), -ETIMEDOUT);
+        disconnect(&u);
+        return 1;
+}
+
+static int time_out_by_scope(void *arg)
+{
+        struct unread u = { .writer = NULL };
+
+        (void)arg;
+        connect_to_one_who_never_reads(&u, 3600000);
+        ck_assert_int_eq(pen_within(10 * PEN_MSEC, write_too_much, &u), -ETIME);
+        disconnect(&u);
+        return 1;
+}
+
+START_TEST(etimedout_is_tcps_and_etime_the_scopes)
+{
+        ck_assert_int_eq(pen_run(time_out_by_tcp, NULL), 1);
+        ck_assert_int_eq(pen_run(time_out_by_scope, NULL), 1);
+}
+END_TEST
+
 int main(void)
 {
         return RUN_SUITE(
@@ -441,5 +736,15 @@ int main(void)
                 timeouts_work_in_the_cleanup_of_a_cancelled_task,
                 expired_and_cancelled_is_cancelled, end_takes_back_its_own_request_only,
                 deadline_reaches_the_awaited_task, within_is_a_scope_around_a_call,
-                outside_a_task_a_scope_does_nothing);
+                outside_a_task_a_scope_does_nothing, deadline_may_be_a_moment,
+                moment_that_has_passed_is_a_time_of_zero,
+                nested_moments_that_have_passed_fire_together, nested_times_of_zero_fire_together,
+                cleanup_of_an_expired_scope_may_have_a_deadline_too,
+                cancelled_a_second_time_in_cleanup_is_no_timeout,
+                inner_scope_that_ended_well_leaves_the_outer_deadline_pending,
+                after_an_inner_timeout_the_outer_deadline_still_holds,
+                deadline_at_the_moment_of_the_wakeup_wins,
+                deadline_in_the_cleanup_of_a_cancellation_does_not_hide_it,
+                cancellation_that_was_taken_back_does_not_hide_a_deadline,
+                etimedout_is_tcps_and_etime_the_scopes);
 }

@@ -142,3 +142,15 @@ int sleep_forever(void *world)
         (void)world;
         return pen_sleep(PEN_FOREVER);
 }
+
+int work(void *arg)
+{
+        struct work *work = arg;
+        int r = pen_sleep(work->usec);
+
+        if (r == 0)
+                return work->result;
+        if (work->cleanup > 0)
+                ck_assert_int_eq(pen_sleep(work->cleanup), 0);
+        return work->cancelled_result ? work->cancelled_result : r;
+}

@@ -56,5 +56,21 @@ bool under_valgrind(void);
 /* How many: fewer where a checker makes each dear (TSan's fibers end near 8,000). */
 size_t many(size_t plain, size_t checked);
 
+/* Sleeps for `usec`, then answers `result`. When cancelled it takes `cleanup` to end, which nobody may
+ * interrupt, and answers `cancelled_result`, if that is not 0, or -ECANCELED. */
+struct work {
+        pen_usec usec;
+        int result;
+        pen_usec cleanup;
+        int cancelled_result;
+};
+
+#define WORK(u, r, ...)                                 \
+        {                                               \
+                .usec = (u), .result = (r), __VA_ARGS__ \
+        }
+
+int work(void *work);
+
 /* fn(world) of common use */
 int sleep_forever(void *world); /* what pen_sleep answered */

@@ -47,7 +47,7 @@ static int run_one(struct queue *q)
         return r;
 }
 
-static int work(void *arg)
+static int consume(void *arg)
 {
         int r;
 
@@ -102,7 +102,7 @@ static void expect_slots(size_t n)
         struct queue q;
 
         queue_open(&q, 1, 0);
-        queue_hire(&q, n + 1, work);
+        queue_hire(&q, n + 1, consume);
         ck_assert_int_eq(pen_sleep(PEN_SEC / 2), 0);
         ck_assert_uint_eq(running, n);
         queue_close(&q);
@@ -117,8 +117,8 @@ PROMISE(no_more_run_than_there_are_slots)
         begin(7);
         queue_open(&a, 1, 0);
         queue_open(&b, 1, 0);
-        queue_hire(&a, 20, work);
-        queue_hire(&b, 20, work);
+        queue_hire(&a, 20, consume);
+        queue_hire(&b, 20, consume);
         ck_assert_int_eq(pen_sleep(100 * PEN_SEC), 0);
         ck_assert_uint_eq(most, 7);
         queue_close(&a);
@@ -134,7 +134,7 @@ PROMISE(a_queue_alone_has_all_slots_whatever_its_weight)
         begin(5);
         queue_open(&a, 1, 0);
         queue_open(&idle, 100, 9);
-        queue_hire(&a, 10, work);
+        queue_hire(&a, 10, consume);
         ck_assert_int_eq(pen_sleep(10 * PEN_SEC + PEN_SEC / 2), 0);
         ck_assert_uint_eq(a.running, 5);
         ck_assert_uint_eq(a.runs, 11 * 5);
@@ -151,8 +151,8 @@ PROMISE(weights_1_and_3_are_served_1_to_3)
                 begin(slots);
                 queue_open(&light, 1, 0);
                 queue_open(&heavy, 3, 0);
-                queue_hire(&light, 20, work);
-                queue_hire(&heavy, 20, work);
+                queue_hire(&light, 20, consume);
+                queue_hire(&heavy, 20, consume);
                 ck_assert_int_eq(pen_sleep(1000 * PEN_SEC), 0);
                 ck_assert_uint_ge(heavy.runs + 3 * slots, 3 * light.runs);
                 ck_assert_uint_le(heavy.runs, 3 * light.runs + 3 * slots);
@@ -172,8 +172,8 @@ PROMISE(a_queue_of_long_jobs_has_its_share_of_the_starts)
         queue_open(&slow, 1, 0);
         queue_open(&fast, 1, 0);
         slow.takes = 10 * PEN_SEC;
-        queue_hire(&slow, 20, work);
-        queue_hire(&fast, 20, work);
+        queue_hire(&slow, 20, consume);
+        queue_hire(&fast, 20, consume);
         ck_assert_int_eq(pen_sleep(1000 * PEN_SEC), 0);
         ck_assert_uint_le(slow.runs, fast.runs + 4);
         ck_assert_uint_le(fast.runs, slow.runs + 4);
@@ -189,15 +189,15 @@ PROMISE(a_higher_priority_goes_strictly_first)
         begin(3);
         queue_open(&low, 100, 0);
         queue_open(&high, 1, 1);
-        queue_hire(&high, 10, work);
-        queue_hire(&low, 10, work);
+        queue_hire(&high, 10, consume);
+        queue_hire(&low, 10, consume);
         ck_assert_int_eq(pen_sleep(50 * PEN_SEC + PEN_SEC / 2), 0);
         ck_assert_uint_eq(low.runs, 0);
         ck_assert_uint_eq(high.runs, 51 * 3);
         queue_dismiss(&high);
         ck_assert_int_eq(pen_sleep(PEN_SEC / 2), 0); /* now it is the other's turn */
         ck_assert_uint_eq(low.running, 3);
-        queue_hire(&high, 10, work); /* which takes back nothing that runs, and then all */
+        queue_hire(&high, 10, consume); /* which takes back nothing that runs, and then all */
         ck_assert_uint_eq(low.running, 3);
         ck_assert_int_eq(pen_sleep(2 * PEN_SEC), 0);
         ck_assert_uint_eq(low.running, 0);
@@ -213,10 +213,10 @@ PROMISE(who_was_idle_has_no_credit_for_that)
         begin(1);
         queue_open(&busy, 1, 0);
         queue_open(&idle, 1, 0);
-        queue_hire(&busy, 2, work);
+        queue_hire(&busy, 2, consume);
         ck_assert_int_eq(pen_sleep(1000 * PEN_SEC), 0);
         busy.runs = 0;
-        queue_hire(&idle, 2, work);
+        queue_hire(&idle, 2, consume);
         ck_assert_int_eq(pen_sleep(100 * PEN_SEC), 0);
         ck_assert_uint_ge(busy.runs, 49);
         ck_assert_uint_ge(idle.runs, 49);
@@ -308,8 +308,8 @@ PROMISE(more_slots_are_given_at_once_and_fewer_as_jobs_end)
         begin(2);
         queue_open(&a, 1, 1);
         queue_open(&b, 1, 0);
-        queue_hire(&a, 3, work);
-        queue_hire(&b, 10, work);
+        queue_hire(&a, 3, consume);
+        queue_hire(&b, 10, consume);
         ck_assert_int_eq(pen_sleep(PEN_SEC / 2), 0);
         ck_assert_uint_eq(running, 2);
         share_resize(&share, 2, 6);
@@ -348,7 +348,7 @@ PROMISE(no_history_loses_or_invents_a_slot)
                         switch (random_below(&random, 5)) {
                         case 0:
                                 if (q->n < ARRAY_SIZE(q->workers))
-                                        queue_hire(q, 1, work);
+                                        queue_hire(q, 1, consume);
                                 break;
                         case 1:
                                 if (q->n > 0)

@@ -1,15 +1,19 @@
 #!/bin/sh
 # What is linked: no executable stack, no claim of a shadow stack (tasks switch stacks without one),
-# no name of ours that is not pen_; and the static library is whole.
+# no name of ours that is not pen_; the static library is whole; and where the switch by hand may be
+# branched to there is a mark for it (endbr64, bti).
 #
-#     tests/guards/elf.sh [TREE [LIBRARY [PROGRAM [ARCHIVE]]]]
+#     tests/guards/elf.sh [TREE [LIBRARY [PROGRAM [ARCHIVE [SWITCH]]]]]
 #
-# TREE is there for the other guards' sake. An archive that is not built is not looked at.
+# TREE is there for the other guards' sake. An archive that is not built is not looked at, nor a switch
+# by hand.
 set -u
 export LC_ALL=C
 library=${2:-.libs/libpenstock.so}
 program=${3:-.libs/penstock}
 archive=${4:-.libs/libpenstock.a}
+switch=${5:-src/async/.libs/switch_asm.o}
+[ -e "$switch" ] || switch=${switch%.libs/*}${switch##*.libs/} # as libtool does without shared libraries
 [ -e "$program" ] || program=penstock # linked without the shared library
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
@@ -66,5 +70,21 @@ C
         elif ! "$work/small"; then
                 violation "$archive: a program linked with it does not run"
         fi
+fi
+
+# The first instruction of each function that is called, and of where a new stack begins: that is behind
+# a nop, for the unwinder's sake.
+if [ -e "$switch" ]; then
+        ${OBJDUMP:-objdump} -d --no-show-raw-insn "$switch" >"$work/code" || exit 1
+        for target in pen_switch pen_switch_prepare first_run; do
+                first=$(awk -v "name=<$target>:" '
+                        $2 == name { here = 1; next }
+                        here && $2 != "nop" { print $2 ($3 == "" ? "" : " " $3); exit }' "$work/code")
+                case $first in
+                endbr64 | 'bti c' | 'bti j') ;;
+                '') violation "$switch: has no $target" ;;
+                *) violation "$switch: $target begins with $first, not with endbr64 or bti" ;;
+                esac
+        done
 fi
 exit $bad

@@ -11,7 +11,7 @@ format=$(command -v clang-format-$version) || {
         exit 77
 }
 # Told once a file, not once a place.
-find include src tests -type f -name '*.[ch]' | sort | xargs "$format" --dry-run -Werror 2>&1 |
+find include src tests examples -type f -name '*.[ch]' | sort | xargs "$format" --dry-run -Werror 2>&1 |
         awk -F: '/: (error|warning): /{
                 places++
                 if (++n[$1] == 1)

@@ -156,7 +156,22 @@ small_files() { # FLAG…: of the linker
         ${AR:-ar} rc "$work/libplanted.a" "$work/small.o"
 }
 fresh_copy() { small_files; }
-elf_files="$library $work/planted $work/libplanted.a" # no spaces in them: mktemp's
+elf_files="$library $work/planted $work/libplanted.a $work/switch.o" # no spaces in them: mktemp's
+
+# Three functions, each with the mark before its first instruction; FUNCTION has none.
+small_switch() { # [FUNCTION]
+        case $(uname -m) in
+        x86_64) mark=endbr64 ;;
+        aarch64) mark='hint #34' ;;
+        esac
+        for name in pen_switch pen_switch_prepare first_run; do
+                printf '.type %s, %%function\n.globl %s\n%s:\n' $name $name $name
+                [ $name != first_run ] || echo nop
+                [ $name = "${1-}" ] || echo "$mark"
+                echo ret
+        done >"$work/switch.s"
+        ${CC:-cc} -c -o "$work/switch.o" "$work/switch.s"
+}
 
 fresh_copy
 # shellcheck disable=SC2086
@@ -183,6 +198,51 @@ VERSION
         rm "$work/libplanted.a"
         ${AR:-ar} rc "$work/libplanted.a" "$work/small.o"
         refuses elf.sh 'libplanted.a: does not link' 'an archive that is not whole' $elf_files
+        case $(uname -m) in
+        x86_64 | aarch64)
+                small_switch
+                passes elf.sh $elf_files
+                for function in pen_switch pen_switch_prepare first_run; do
+                        small_switch $function
+                        refuses elf.sh "$function begins with ret, not with" "a target without a mark: $function" \
+                                $elf_files
+                done
+                sed -i 's/first_run/second_run/' "$work/switch.s"
+                ${CC:-cc} -c -o "$work/switch.o" "$work/switch.s"
+                refuses elf.sh 'has no first_run' 'a target that has another name' $elf_files
+                rm "$work/switch.o"
+                ;;
+        esac
+}
+
+# --- globals: a library with a loop for each thread ------------------------------------------------
+globals_library() { # LINE OF C
+        mkdir -p "$work/tree"
+        printf '__thread void *current_loop __attribute__((visibility("hidden")));\nvoid *loop(void);\n%s\nvoid *loop(void) { return current_loop; }\n' \
+                "$1" >"$work/small.c"
+        ${CC:-cc} -shared -fPIC -O1 -o "$library" "$work/small.c"
+}
+fresh_copy() { globals_library ''; }
+
+fresh_copy
+{
+        SANITIZER_CFLAGS= # those of the tree are not these libraries'
+        passes globals.sh "$library"
+        globals_library 'static const char *const names[] = { "a", "b" }; const char *name(int i); const char *name(int i) { return names[i]; }'
+        passes globals.sh "$library"
+        globals_library 'int planted;'
+        refuses globals.sh 'planted, in .bss, can be written' 'a global variable' "$library"
+        globals_library 'int planted = 1;'
+        refuses globals.sh 'planted, in .data, can be written' 'one with a value' "$library"
+        globals_library 'int count(void); int count(void) { static int planted; return planted++; }'
+        refuses globals.sh 'planted, in .bss, can be written' 'a static variable of a function' "$library"
+        globals_library '__thread int planted;'
+        refuses globals.sh 'planted, in .tbss, can be written' 'a second one of the thread' "$library"
+        globals_library '__attribute__((visibility("hidden"))) int planted;'
+        refuses globals.sh 'planted, in .bss, can be written' 'a hidden one' "$library"
+        globals_library ''
+        strip "$library"
+        refuses globals.sh 'is it stripped' 'a library without symbols' "$library"
 }
 
 # --- status: two promises, one of them shown -------------------------------------------------------
@@ -280,11 +340,39 @@ rm "$work/tree/src/one/one.c"
 echo 'int i;' >"$work/tree/src/one/one.c"
 refuses events.sh 'no events' 'a tree without events'
 
+# --- manual: the headers, and what sets them ----------------------------------------------------------
+fresh_copy() {
+        rm -rf "$work/tree"
+        mkdir -p "$work/tree/include" "$work/tree/man"
+        cp -R "$tree/include/penstock" "$work/tree/include"
+        cp "$tree/man/library.awk" "$work/tree/man"
+}
+forget() { # LINE PATTERN: of what sets the pages
+        sed -i "/$1/s/^/#/" "$work/tree/man/library.awk"
+}
+
+fresh_copy
+passes manual.sh
+printf '/* Small. */\n\nint pen_small(int i); /* only here: soporific */\n' >"$work/tree/include/penstock/small.h"
+passes manual.sh
+sed -i 's/commented = commented "\\n" wrapped_comment(8, s)/;/' "$work/tree/man/library.awk"
+sed -i 's|/\* only here|/* and behind all that so many words that no line could ever hold them, only here|' \
+        "$work/tree/include/penstock/small.h"
+refuses manual.sh 'penstock-small.3: lacks what penstock/small.h says: .*soporific' 'a comment that is lost'
+forget 'functions = functions'
+refuses manual.sh 'pen_queue_put of penstock/queue.h has no page' 'a function without a page'
+forget 'description = description "\.PP'
+refuses manual.sh 'penstock-.*: lacks' 'declarations that are lost'
+if command -v groff >/dev/null; then
+        sed -i 's/"\.PP\\n\.EX\\n" code "\.EE/".PP\\n.EXAMPLE\\n" code ".EE/' "$work/tree/man/library.awk"
+        refuses manual.sh 'EXAMPLE' 'a request that is none'
+fi
+
 # --- format ---------------------------------------------------------------------------------------
 if command -v clang-format-14 >/dev/null; then
         fresh_copy() {
                 rm -rf "$work/tree"
-                mkdir -p "$work/tree/src" "$work/tree/include" "$work/tree/tests"
+                mkdir -p "$work/tree/src" "$work/tree/include" "$work/tree/tests" "$work/tree/examples"
                 cp "$tree/.clang-format" "$work/tree"
                 printf 'int planted(void)\n{\n        return 1;\n}\n' >"$work/tree/src/planted.c"
         }

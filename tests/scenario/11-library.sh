@@ -70,6 +70,52 @@ then_is "C runs" "10 ticks, 0" "$(timeout 20 ./ticker)"
 then_is "C++ runs" "10 ticks, 0" "$(timeout 20 ./ticker++)"
 then_is "it is linked to libpenstock alone" 1 "$(readelf -d ticker | grep -cE 'NEEDED.*(penstock|event|curl)')"
 
+given "the archive instead of the shared library"
+directory=$(pkg-config --libs-only-L penstock | sed 's/^-L//; s/ *$//')
+# shellcheck disable=SC2046,SC2086
+then_true "what pkg-config --static names is all that it needs" ${CC:-cc} $san ticker.c -o ticker-static \
+        $(pkg-config --cflags penstock) "$directory/libpenstock.a" \
+        $(pkg-config --static --libs penstock | sed 's/-lpenstock//')
+then_is "it runs" "10 ticks, 0" "$(env -u LD_LIBRARY_PATH timeout 20 ./ticker-static)"
+then_is "and needs no shared libpenstock" 0 "$(readelf -d ticker-static | grep -c 'NEEDED.*penstock')"
+
+given "the examples, and what is installed"
+build_examples() {
+        local file
+
+        for file in "$here"/../../examples/*.c; do
+                # shellcheck disable=SC2086
+                ${CC:-cc} -Wall -Wextra -Werror $san "$file" -o "$(basename "$file" .c)" $flags || return
+        done
+}
+then_true "each builds without a warning" build_examples
+then_is "they run" "1000 pages, 7890 bytes" "$(timeout 60 ./server ./thousand_urls | head -n 1)"
+
+when "the tutorial is followed"
+follow_the_tutorial() {
+        INSTALLED=1 SANITIZER_CFLAGS=$san "$here/../examples/tutorial.sh" >tutorial 2>&1 || {
+                cat tutorial
+                return 1
+        }
+}
+then_true "all that it says is so" follow_the_tutorial
+
+given "the manual"
+manual=$(dirname "$(command -v penstock)")/../share/man
+has_pages() {
+        local function page n=0
+
+        for function in $(nm -D --defined-only "$directory/libpenstock.so" | sed -n 's/.* T \(pen_[a-z0-9_]*\)$/\1/p'); do
+                page=$(sed -n 's/^\.so //p' "$manual/man3/$function.3") && grep -q "^$function" "$manual/$page" || {
+                        echo "no page for $function"
+                        return 1
+                }
+                n=$((n + 1))
+        done
+        [ "$n" -gt 100 ]
+}
+then_true "each function of the library leads to a page" has_pages
+
 given "a task that does not look whether its sleep was cut short"
 cat >careless.c <<'C'
 #include <penstock/task.h>

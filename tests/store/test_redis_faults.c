@@ -449,7 +449,7 @@ static int run_jobs(struct storm *s, struct store_queue *q, struct job **jobs, s
         return r;
 }
 
-static int work(void *arg)
+static int work_on(void *arg)
 {
         struct worker w = *(struct worker *)arg;
         struct job *jobs[8];
@@ -470,7 +470,7 @@ static void hire(struct storm *s, size_t i)
                 struct worker *w = malloc(sizeof(*w));
 
                 *w = (struct worker){ s, s->daemons[i].queue };
-                s->workers[i][k] = spawn(work, w);
+                s->workers[i][k] = spawn(work_on, w);
         }
         s->workers[i][2] = spawn(promote_for_ever, s->daemons[i].queue);
 }
