@@ -112,6 +112,8 @@ int mixed_use_group(struct actor *a)
         ended(a, "join a group", r, crew.first_error);
         if (crew.first_error < 0)
                 meet_again(a, then);
+        if (below(a->p, 2))
+                (void)answered(a, "yield, the group joined", pen_yield());
         pen_group_free(g);
         return r;
 }
