@@ -96,6 +96,7 @@ struct transfer {
         bool streamed; /* the body is read as it comes */
         bool headed;   /* the head is whole */
         bool paused, cut, done;
+        pen_usec opened; /* its first socket, on the real clock; 0: it had none */
         int failure; /* why we stopped it */
         int refusal; /* of an address */
         CURLcode code;
