@@ -30,7 +30,10 @@ static int bio_write(BIO *bio, const char *data, int size)
         struct pen_stream *s = BIO_get_data(bio);
 
         BIO_clear_retry_flags(bio);
-        return buffer_append(&s->tls->sealed, data, (size_t)size) < 0 ? -1 : size;
+        if (buffer_append(&s->tls->sealed, data, (size_t)size) == 0)
+                return size;
+        s->tls->error = -ENOMEM;
+        return -1;
 }
 
 static long bio_control(BIO *bio, int command, long number, void *pointer)
