@@ -28,12 +28,12 @@ static int bio_read(BIO *bio, char *data, int size)
 static int bio_write(BIO *bio, const char *data, int size)
 {
         struct pen_stream *s = BIO_get_data(bio);
+        int r = buffer_append(&s->tls->sealed, data, (size_t)size);
 
         BIO_clear_retry_flags(bio);
-        if (buffer_append(&s->tls->sealed, data, (size_t)size) == 0)
-                return size;
-        s->tls->error = -ENOMEM;
-        return -1;
+        if (r < 0)
+                s->tls->error = r;
+        return r < 0 ? -1 : size;
 }
 
 static long bio_control(BIO *bio, int command, long number, void *pointer)
