@@ -97,8 +97,8 @@ struct transfer {
         bool headed;   /* the head is whole */
         bool paused, cut, done;
         pen_usec opened; /* its first socket, on the real clock; 0: it had none */
-        int failure; /* why we stopped it */
-        int refusal; /* of an address */
+        int failure;     /* why we stopped it */
+        int refusal;     /* of an address */
         CURLcode code;
         long os_error;
         char error[CURL_ERROR_SIZE];
