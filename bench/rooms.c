@@ -163,7 +163,7 @@ static int measure_latency(void *url)
 
         bench_check(redis_store_create(&options, &redis, &error), "store");
         bench_check(pen_group_create(&group), "group");
-        bench_check(pen_group_spawn(group, "redis", redis_store_run, redis), "redis");
+        bench_check(pen_group_spawn(group, "redis", redis_store_run, redis, NULL), "redis");
         bench_check(redis_queue_open(redis, &(struct store_queue_options){ .name = "q" }, &store),
                     "queue");
         supervisor = open_rooms(store, &timer);

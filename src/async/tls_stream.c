@@ -7,7 +7,8 @@
 #include <openssl/x509v3.h>
 #include <string.h>
 
-#define SEAL_MAX ((size_t)64 << 10) /* at once: four records */
+/* At once: three records. Of more, malloc would map the buffer anew each time. */
+#define SEAL_MAX ((size_t)48 << 10)
 
 /* --- OpenSSL's two ends ------------------------------------------------------------------------- */
 

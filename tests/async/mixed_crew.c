@@ -51,7 +51,7 @@ static int crew_member(void *arg)
 
 static int group_spawn(struct pen_group *g, struct crew *crew)
 {
-        int r = pen_group_spawn(g, NULL, crew_member, crew);
+        int r = pen_group_spawn(g, NULL, crew_member, crew, NULL);
 
         HOLDS(r == (crew->first_error < 0 ? -ESHUTDOWN : 0));
         crew->n_alive += r == 0;

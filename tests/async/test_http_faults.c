@@ -266,9 +266,12 @@ IN_LOOP(time_of_all_bounds_the_connecting_too)
 IN_LOOP(answer_may_take_longer_than_the_connecting)
 {
         PAIR(p);
-        struct pen_http_client *client = create_client(500 * PEN_MSEC);
+        struct pen_http_client *client = create_client(300 * PEN_MSEC);
+        int r = -ETIMEDOUT;
 
-        ck_assert_int_eq(ask(client, http_server_url(p.server, "/slow/800"), 0, NULL), 200);
+        for (int i = 0; i < 20 && r == -ETIMEDOUT; i++) /* on a slow day connecting takes longer */
+                r = ask(client, http_server_url(p.server, "/slow/600"), 0, NULL);
+        ck_assert_int_eq(r, 200);
         pen_http_client_free(client);
         return 0;
 }

@@ -1011,7 +1011,7 @@ TASK_TEST(two_hundred_at_once_are_kept_apart)
         ck_assert_int_eq(pen_group_create(&group), 0);
         for (int i = 0; i < 200; i++) {
                 numbers[i] = i;
-                ck_assert_int_eq(pen_group_spawn(group, NULL, echo_number, &numbers[i]), 0);
+                ck_assert_int_eq(pen_group_spawn(group, NULL, echo_number, &numbers[i], NULL), 0);
         }
         ck_assert_int_eq(pen_group_join(group), 0);
         return 0;
