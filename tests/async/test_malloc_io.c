@@ -201,7 +201,7 @@ SCENARIO(servers)
         return r == -EPIPE || r == -ECONNRESET ? -ENOMEM : r;
 }
 
-SCENARIO(tls_streams)
+SCENARIO(tls_streams, .whose = FAILING_SSL)
 {
         static const struct pen_tls_options server = { .cert_file = "both.pem" },
                                             client = { .ca_file = "ca.pem" };
