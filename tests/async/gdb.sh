@@ -128,7 +128,7 @@ sleeper_is_shown
 pager_is_shown
 says @newborn '^ *6  newborn ' '^#0 '
 ends_cleanly @newborn
-says @all '^ *1  main ' '^#.* run ' '^ *2  sleeper ' '^#.* outer_wait ' '^ *3  waiter ' '^#.* pen_await ' \
+says @all '^ *1  main ' '^#.* run ' '^ *2  sleeper ' '^#.* outer_wait ' '^ *3  waiter ' '^#.* waiter ' \
         '^ *5  task-5 ' '^#0 .*look_here' '^ *6  newborn '
 says @again '^#1 .* runner ' '^#0 .*look_here' '^#1 .* runner ' '^#2 .* task_main '
 says @unknown 'no task 77'
