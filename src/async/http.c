@@ -34,6 +34,7 @@ static int run_prepare(void *arg)
         t->headed = t->paused = t->cut = t->done = false;
         t->status = t->failure = t->refusal = 0;
         t->os_error = 0;
+        t->opened = 0;
         t->error[0] = '\0';
         p->transfer = t;
         return 0;

@@ -205,7 +205,7 @@ def callers(task):
         if body is None:
             return
         bodies.remove(body)
-        at = int(body["caller"]["sp"])
+        at = int(body["caller"]["context"]["sp"])
         yield at
 
 

@@ -88,7 +88,7 @@ sleeper_is_shown() {
 # On the generator's stack, and then on its own.
 pager_is_shown() {
         says @pager '^ *4  pager ' '^#0 ' '^#.* outer_wait ' '^#.* make_pages ' '^#.* gen_main ' \
-                'generator, called by' '^#0 ' '^#.* pen_gen_next ' '^#.* read_pages ' '^#.* pager ' \
+                'generator, called by' '^#0 ' '^#.* read_pages ' '^#.* pager ' \
                 '^#.* task_main '
         ends_cleanly @pager
 }
