@@ -167,10 +167,11 @@ static int use_event(struct actor *a)
 /* A deadline within the step's: shorter, longer, or the same moment. */
 static int nest(struct actor *a)
 {
+        pen_usec now = pen_now(), due = a->deadline->due;
         struct deadline inner;
         int r;
 
-        deadline_begin(a, &inner, below(a->p, 3) ? below(a->p, 8) : inner.due);
+        deadline_begin(a, &inner, below(a->p, 3) ? below(a->p, 8) : due - MIN(due, now));
         r = answered(a, "sleep in a deadline", pen_sleep(below(a->p, 8)));
         if (r == 0 && below(a->p, 2))
                 r = mixed_use_lock(a);

@@ -92,7 +92,7 @@ SCENARIO(calls_of_threads, .other_error = -EAGAIN)
 
 static const char *const echo[] = { "/bin/cat", NULL };
 
-SCENARIO(children)
+SCENARIO(children, .other_error = -EAGAIN) /* by a thread, where there are no pidfds */
 {
         static const struct pen_process_options options = {
                 .argv = echo, .in = PEN_STDIO_PIPE, .out = PEN_STDIO_PIPE, .err = PEN_STDIO_PIPE
