@@ -140,6 +140,7 @@ static int error_of(const struct transfer *t)
         case CURLE_PARTIAL_FILE:
                 return -ECONNRESET;
         case CURLE_OUT_OF_MEMORY:
+        case CURLE_FAILED_INIT:
         case CURLE_SETOPT_OPTION_SYNTAX: /* of CURLOPT_RESOLVE, which is ours: for want of memory */
                 return -ENOMEM;
         case CURLE_URL_MALFORMAT:

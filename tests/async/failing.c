@@ -110,6 +110,7 @@ void *__wrap_reallocarray(void *block, size_t n, size_t size);
 char *__wrap_strdup(const char *text);
 void __wrap_free(void *block);
 void *__wrap_mmap64(void *at, size_t size, int protection, int flags, int fd, off_t offset);
+void *__wrap_mmap(void *at, size_t size, int protection, int flags, int fd, off_t offset);
 int __wrap_munmap(void *at, size_t size);
 int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*fn)(void *),
                           void *arg);
@@ -174,6 +175,12 @@ void *__wrap_mmap64(void *at, size_t size, int protection, int flags, int fd, of
         if (p != MAP_FAILED)
                 added(p, CALLER);
         return p;
+}
+
+/* The same by its other name: which it is depends on the machine. */
+void *__wrap_mmap(void *at, size_t size, int protection, int flags, int fd, off_t offset)
+{
+        return __wrap_mmap64(at, size, protection, flags, fd, offset);
 }
 
 int __wrap_munmap(void *at, size_t size)
