@@ -40,7 +40,7 @@ static int run(void *arg)
         bench_check(pen_group_create(&group), "group");
         t = bench_now();
         for (long i = 0; i < width; i++)
-                bench_check(pen_group_spawn(group, NULL, requester, NULL), "spawn");
+                bench_check(pen_group_spawn(group, NULL, requester, NULL, NULL), "spawn");
         r = pen_group_join(group);
         t = bench_now() - t;
         printf("bad=%ld requests_per_s=%.0f\n", bad, (double)n / t);

@@ -50,7 +50,7 @@ static int run(void *arg)
         before = bench_resident();
         t = bench_now();
         for (long i = 0; i < n; i++)
-                bench_check(pen_group_spawn(group, NULL, sleeper, (void *)i), "spawn");
+                bench_check(pen_group_spawn(group, NULL, sleeper, (void *)i, NULL), "spawn");
         while (asleep < n)
                 bench_check(pen_yield(), "yield");
         t = bench_now() - t;

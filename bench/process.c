@@ -39,7 +39,7 @@ static int run(void *arg)
         bench_check(pen_group_create(&group), "group");
         t = bench_now();
         for (long i = 0; i < width; i++)
-                bench_check(pen_group_spawn(group, NULL, runner, NULL), "spawn");
+                bench_check(pen_group_spawn(group, NULL, runner, NULL, NULL), "spawn");
         r = pen_group_join(group);
         t = bench_now() - t;
         printf("processes_per_s=%.0f\n", (double)n / t);

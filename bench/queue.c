@@ -47,7 +47,7 @@ static int run(void *arg)
         bench_check(pen_queue_create((size_t)bound, NULL, &queue), "queue");
         bench_check(pen_group_create(&consumers), "group");
         for (int i = 0; i < CONSUMERS; i++)
-                bench_check(pen_group_spawn(consumers, NULL, consumer, NULL), "spawn");
+                bench_check(pen_group_spawn(consumers, NULL, consumer, NULL, NULL), "spawn");
         t = bench_now();
         for (long i = 0; r == 0 && i < n; i++)
                 r = pen_queue_put(queue, queue);

@@ -50,7 +50,7 @@ static int cold(void *arg)
         bench_check(pen_event_create(&end), "event");
         t = bench_now();
         for (long i = 0; i < n; i++)
-                bench_check(pen_group_spawn(group, NULL, stay, NULL), "spawn");
+                bench_check(pen_group_spawn(group, NULL, stay, NULL, NULL), "spawn");
         while (r == 0 && running < n)
                 r = pen_yield();
         t = bench_now() - t;

@@ -38,9 +38,9 @@ static int run(void *arg)
         (void)arg;
         bench_check(pen_group_create(&watchers), "group");
         bench_check(pen_group_create(&yielders), "group");
-        bench_check(pen_group_spawn(watchers, NULL, watcher, NULL), "spawn");
+        bench_check(pen_group_spawn(watchers, NULL, watcher, NULL, NULL), "spawn");
         for (long i = 0; i < n_tasks; i++)
-                bench_check(pen_group_spawn(yielders, NULL, yielder, NULL), "spawn");
+                bench_check(pen_group_spawn(yielders, NULL, yielder, NULL, NULL), "spawn");
         left = n;
         t = bench_now();
         r = pen_group_join(yielders);

@@ -31,16 +31,15 @@ static int fetch(void *arg)
 
 static int fetch_all(struct page pages[PAGES], int results[PAGES])
 {
-        struct pen_task *tasks[PAGES] = { NULL };
-        int r = 0;
+        struct pen_task *tasks[PAGES];
+        int n = 0, r = 0, gathered;
 
-        for (int i = 0; i < PAGES && r == 0; i++)
-                r = pen_spawn(fetch, &pages[i], &tasks[i]);
-        if (r == 0)
-                r = pen_gather(tasks, PAGES, results, PEN_RETURN_ERRORS);
-        for (int i = 0; i < PAGES; i++)
-                pen_task_unref(tasks[i]);
-        return r;
+        while (n < PAGES && (r = pen_spawn(fetch, &pages[n], &tasks[n])) == 0)
+                n++;
+        gathered = pen_gather(tasks, (size_t)n, results, PEN_RETURN_ERRORS);
+        while (n > 0)
+                pen_task_unref(tasks[--n]);
+        return r < 0 ? r : gathered;
 }
 
 static void print_page(const struct page *page, int result)

@@ -31,16 +31,15 @@ static int ask(void *arg)
 
 static int ask_all(struct question questions[QUESTIONS])
 {
-        struct pen_task *tasks[QUESTIONS] = { NULL };
-        int r = 0;
+        struct pen_task *tasks[QUESTIONS];
+        int n = 0, r = 0, gathered;
 
-        for (int i = 0; i < QUESTIONS && r == 0; i++)
-                r = pen_spawn(ask, &questions[i], &tasks[i]);
-        if (r == 0)
-                r = pen_gather(tasks, QUESTIONS, NULL, 0);
-        for (int i = 0; i < QUESTIONS; i++)
-                pen_task_unref(tasks[i]);
-        return r;
+        while (n < QUESTIONS && (r = pen_spawn(ask, &questions[n], &tasks[n])) == 0)
+                n++;
+        gathered = pen_gather(tasks, (size_t)n, NULL, 0);
+        while (n > 0)
+                pen_task_unref(tasks[--n]);
+        return r < 0 ? r : gathered;
 }
 
 static int run(void *arg)

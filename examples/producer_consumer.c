@@ -25,7 +25,7 @@ static int produce(struct pen_queue *queue)
                 if (r < 0)
                         return r;
                 printf("order %d is in the queue\n", orders[i]);
-                r = pen_sleep(100 * PEN_MSEC);
+                r = pen_sleep(40 * PEN_MSEC);
         }
         return r;
 }
@@ -48,10 +48,10 @@ static int consume(void *arg)
 
 static int run(void *arg)
 {
-        PEN_CLEANUP(pen_queue_freep) struct pen_queue *queue = NULL;
-        PEN_CLEANUP(pen_group_freep) struct pen_group *consumers = NULL;
         struct consumer anna = { "Anna", 250 * PEN_MSEC, NULL };
         struct consumer bert = { "Bert", 420 * PEN_MSEC, NULL };
+        PEN_CLEANUP(pen_queue_freep) struct pen_queue *queue = NULL;
+        PEN_CLEANUP(pen_group_freep) struct pen_group *consumers = NULL;
         int r = pen_queue_create(3, NULL, &queue);
 
         (void)arg;
@@ -59,9 +59,9 @@ static int run(void *arg)
         if (r == 0)
                 r = pen_group_create(&consumers);
         if (r == 0)
-                r = pen_group_spawn(consumers, anna.name, consume, &anna);
+                r = pen_group_spawn(consumers, anna.name, consume, &anna, NULL);
         if (r == 0)
-                r = pen_group_spawn(consumers, bert.name, consume, &bert);
+                r = pen_group_spawn(consumers, bert.name, consume, &bert, NULL);
         if (r == 0)
                 r = produce(queue);
         if (r == 0)

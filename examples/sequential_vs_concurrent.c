@@ -37,16 +37,15 @@ static int sequential(int counts[TABLES])
 
 static int concurrent(int counts[TABLES])
 {
-        struct pen_task *tasks[TABLES] = { NULL };
-        int r = 0;
+        struct pen_task *tasks[TABLES];
+        int n = 0, r = 0, gathered;
 
-        for (int i = 0; i < TABLES && r == 0; i++)
-                r = pen_spawn(count_rows, &tables[i], &tasks[i]);
-        if (r == 0)
-                r = pen_gather(tasks, TABLES, counts, 0);
-        for (int i = 0; i < TABLES; i++)
-                pen_task_unref(tasks[i]);
-        return r;
+        while (n < TABLES && (r = pen_spawn(count_rows, &tables[n], &tasks[n])) == 0)
+                n++;
+        gathered = pen_gather(tasks, (size_t)n, counts, 0);
+        while (n > 0)
+                pen_task_unref(tasks[--n]);
+        return r < 0 ? r : gathered;
 }
 
 static int timed(const char *name, int (*count_all)(int counts[TABLES]))

@@ -126,7 +126,7 @@ static int run(void *arg)
         if (r == 0)
                 r = pen_group_create(&group);
         if (r == 0)
-                r = pen_group_spawn(group, "server", serve, &server);
+                r = pen_group_spawn(group, "server", serve, &server, NULL);
         if (r == 0)
                 r = failed = run_command(arg, pen_listener_port(listener));
         if (r < 0)

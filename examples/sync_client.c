@@ -52,7 +52,10 @@ static int client_open(struct client *client)
         if (pthread_create(&client->thread, NULL, loop_thread, client) != 0)
                 return -EAGAIN;
         sem_wait(&client->started);
-        return client->loop ? 0 : -ENOMEM;
+        if (client->loop)
+                return 0;
+        pthread_join(client->thread, NULL);
+        return -ENOMEM;
 }
 
 static int client_ask(struct client *client, const char *question)
@@ -72,6 +75,7 @@ static void client_close(struct client *client)
 {
         pen_call_threadsafe(client->loop, set_event, client->closed);
         pthread_join(client->thread, NULL);
+        sem_destroy(&client->started);
 }
 
 int main(void)

@@ -35,7 +35,7 @@ static int load_all(struct table *tables, size_t n)
         int r = pen_group_create(&group);
 
         for (size_t i = 0; i < n && r == 0; i++)
-                r = pen_group_spawn(group, tables[i].name, load, &tables[i]);
+                r = pen_group_spawn(group, tables[i].name, load, &tables[i], NULL);
         if (r == 0)
                 r = pen_group_join(group);
         if (r == -ENOENT)

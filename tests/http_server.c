@@ -382,7 +382,7 @@ static int accept_all(void *arg)
                 c = malloc(sizeof(*c));
                 ck_assert_ptr_nonnull(c);
                 *c = (struct connection){ server, stream };
-                r = pen_group_spawn(group, "connection", serve, c);
+                r = pen_group_spawn(group, "connection", serve, c, NULL);
         }
         return r;
 }

@@ -6,7 +6,7 @@ async def producer(queue):
     for order in range(1, 9):
         await queue.put(order)  # waits while three are in the queue
         print(f"order {order} is in the queue")
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.04)
 
 
 async def consumer(name, seconds, queue):

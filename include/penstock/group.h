@@ -11,6 +11,7 @@
 #pragma once
 
 #include <penstock/common.h>
+#include <penstock/task.h>
 
 PEN_BEGIN_DECLS
 
@@ -19,10 +20,12 @@ struct pen_group;
 /* For the running task.  -ENXIO: not called from a task.  -ENOMEM. */
 int pen_group_create(struct pen_group **ret_group);
 
-/* Adds a child. `name` as in pen_spawn_with.  -ENOMEM.  -ESHUTDOWN: a child has failed, the group
- * was cancelled, or has been joined.
+/* Adds a child. `name` as in pen_spawn_with, `ret_task` (may be NULL) as in pen_spawn: for its result
+ * after the join, or to cancel it alone.  -ENOMEM.  -ESHUTDOWN: a child has failed, the group was
+ * cancelled, or has been joined.
  */
-int pen_group_spawn(struct pen_group *group, const char *name, int (*fn)(void *arg), void *arg);
+int pen_group_spawn(struct pen_group *group, const char *name, int (*fn)(void *arg), void *arg,
+                    struct pen_task **ret_task);
 
 /* Cancels all children, if that has not been done. No failure of the group by itself. */
 void pen_group_cancel(struct pen_group *group);

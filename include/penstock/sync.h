@@ -1,6 +1,14 @@
-/* Lock, event, semaphore, condition, barrier between tasks of one loop, with asyncio's meaning. All are fair: waiters
- * are served in the order they came, and one that is cancelled at the moment it was served passes
- * that on. To free one that somebody waits for is an error of the program.
+/* Lock, event, semaphore, condition, barrier between tasks of one loop, with asyncio's meaning. All
+ * are fair: waiters are served in the order they came, and one that is cancelled at the moment it
+ * was served passes that on.
+ *
+ * What is acquired can be given back by its scope, as by `async with`:
+ *
+ *     PEN_CLEANUP(pen_lock_releasep) struct pen_lock *held = NULL;
+ *     r = pen_lock_acquire(lock);
+ *     if (r < 0)
+ *             return r;
+ *     held = lock;
  */
 #pragma once
 
@@ -16,6 +24,7 @@ void pen_lock_freep(struct pen_lock **lock);
 PEN_ASYNC int pen_lock_acquire(struct pen_lock *lock);
 int pen_lock_acquire_nowait(struct pen_lock *lock); /* -EAGAIN */
 int pen_lock_release(struct pen_lock *lock);        /* -EPERM: it is not locked */
+void pen_lock_releasep(struct pen_lock **lock);     /* of NULL: nothing */
 bool pen_lock_locked(const struct pen_lock *lock);
 
 /* asyncio.Event */
@@ -37,6 +46,7 @@ void pen_semaphore_freep(struct pen_semaphore **semaphore);
 PEN_ASYNC int pen_semaphore_acquire(struct pen_semaphore *semaphore);
 int pen_semaphore_acquire_nowait(struct pen_semaphore *semaphore); /* -EAGAIN */
 int pen_semaphore_release(struct pen_semaphore *semaphore);        /* -EOVERFLOW: above its bound */
+void pen_semaphore_releasep(struct pen_semaphore **semaphore);     /* of NULL: nothing */
 size_t pen_semaphore_value(const struct pen_semaphore *semaphore);
 
 /* asyncio.Condition. Its lock is the caller's, and outlives it. */

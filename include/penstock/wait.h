@@ -23,7 +23,7 @@ enum pen_gather_flags {
  * PEN_LEAVE_RUNNING they go on as in asyncio; what they point to must then be on the heap, and
  * results are those that were known, -EAGAIN for the others.
  * Cancelled: cancels them all, waits for all (not with PEN_LEAVE_RUNNING), answers -ECANCELED.
- * -ENOMEM: nothing was done.  -EDEADLK: not called from a task, or one of them is the caller.
+ * -ENOMEM: as if one had failed, or with PEN_LEAVE_RUNNING nothing was done.  -EDEADLK: not called from a task, or one of them is the caller.
  */
 PEN_ASYNC int pen_gather(struct pen_task *const *tasks, size_t n, int *results, unsigned flags);
 

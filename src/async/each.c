@@ -40,7 +40,7 @@ static int run_all(struct each *e)
                         r = task_suspend(e->parent, "its items");
                         continue;
                 }
-                r = pen_group_spawn(e->group, NULL, run_next, e);
+                r = pen_group_spawn(e->group, NULL, run_next, e, NULL);
                 e->n--;
                 e->running++;
         }

@@ -25,6 +25,16 @@ static int wait_for_error(struct pen_as_completed *done, bool any_end, int *ret_
         return r;
 }
 
+/* Needs no memory. Those that have failed are told by the caller: nobody else will ask. */
+static void cancel_and_wait(struct pen_task *const *tasks, size_t n)
+{
+        cancel_all(tasks, n);
+        pen_uncancellable_begin();
+        for (size_t i = 0; i < n; i++)
+                (void)!pen_await(tasks[i], NULL);
+        pen_uncancellable_end();
+}
+
 static void wait_for_all(struct pen_as_completed *done)
 {
         struct pen_task *task;
@@ -43,6 +53,8 @@ int pen_gather(struct pen_task *const *tasks, size_t n, int *results, unsigned f
         if (!pen_task_current())
                 return -EDEADLK;
         r = pen_as_completed_create(tasks, n, PEN_FOREVER, &done);
+        if (r == -ENOMEM && !(flags & PEN_LEAVE_RUNNING))
+                cancel_and_wait(tasks, n);
         if (r < 0)
                 return r;
         r = wait_for_error(done, flags & PEN_RETURN_ERRORS, &error);

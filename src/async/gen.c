@@ -22,8 +22,11 @@ struct pen_gen {
         } state;
         struct stack *stack;    /* NULL: ended */
         struct context context; /* of the body, while it stands at a yield */
-        struct context caller;  /* of who is in `next`: his own stack */
         void *item;
+        struct {
+                struct context context;
+                struct stack *stack;
+        } caller; /* who is in `next`: where it goes on after a yield */
 
         bool closing;           /* no item is handed over any more */
         bool orphaned;          /* freed where nobody can wait for the body, nor be made to */
@@ -71,7 +74,7 @@ static void gen_main(void *arg)
         context_arrived(&gen->context);
         gen->result = gen->fn(gen, gen->arg);
         gen->state = GEN_ENDED;
-        context_leave(&gen->context, &gen->caller);
+        context_leave(&gen->context, &gen->caller.context);
 }
 
 static void gen_begin(struct pen_gen *gen)
@@ -80,27 +83,52 @@ static void gen_begin(struct pen_gen *gen)
         gen->state = GEN_BEGUN;
 }
 
-/* Runs the body as `task` until it yields or ends. */
-static void gen_run(struct pen_gen *gen, struct pen_task *task)
+/* The task goes on in the body, on that one's stack. */
+static void gen_enter(struct pen_gen *gen, struct pen_task *task)
 {
-        struct stack *own = task->stack;
-
         if (gen->state == GEN_NEW)
                 gen_begin(gen);
         task_check_stack(task);
         gen->task = task;
-        gen->caller = task->context;
+        gen->caller.context = task->context;
+        gen->caller.stack = task->stack;
         task->context = gen->context;
         task->stack = gen->stack;
-        context_switch(&gen->caller, &gen->context);
+}
+
+/* It is back from there. Answers what `next` does. */
+static int gen_leave(struct pen_gen *gen, void **ret_item)
+{
+        struct pen_task *task = TAKE(gen->task);
+
         task_check_stack(task);
-        task->stack = own;
-        task->context = gen->caller;
-        gen->task = NULL;
-        if (gen->state == GEN_ENDED)
-                give_stack_back(gen);
+        task->stack = gen->caller.stack;
+        task->context = gen->caller.context;
         if (gen->freer)
                 task_wake(gen->freer);
+        if (gen->state == GEN_ENDED) {
+                give_stack_back(gen);
+                return MIN(gen->result, 0);
+        }
+        *ret_item = gen->item;
+        return 1;
+}
+
+/* Changes stacks, either way. Both ends come here by a jump and go on where they came from: the
+ * processor's return stack, which knows nothing of this, is then wrong about the last return alone. */
+static __attribute__((noinline)) int gen_cross(struct pen_gen *gen, struct context *from,
+                                               struct context *to, void **ret_item)
+{
+        context_switch(from, to);
+        if (from != &gen->context)
+                return gen_leave(gen, ret_item);
+        return gen->closing ? -ECANCELED : 0;
+}
+
+static int gen_run(struct pen_gen *gen, struct pen_task *task, void **ret_item)
+{
+        gen_enter(gen, task);
+        return gen_cross(gen, &gen->caller.context, &gen->context, ret_item);
 }
 
 int pen_gen_next(struct pen_gen *gen, void **ret_item)
@@ -115,11 +143,7 @@ int pen_gen_next(struct pen_gen *gen, void **ret_item)
         r = gen->state == GEN_NEW ? 0 : task_checkpoint(task);
         if (r < 0 || gen->state == GEN_ENDED)
                 return r;
-        gen_run(gen, task);
-        if (gen->state == GEN_ENDED)
-                return MIN(gen->result, 0);
-        *ret_item = gen->item;
-        return 1;
+        return gen_run(gen, task, ret_item);
 }
 
 int pen_gen_yield(struct pen_gen *gen, void *item)
@@ -128,11 +152,10 @@ int pen_gen_yield(struct pen_gen *gen, void *item)
 
         if (!task || task->stack != gen->stack)
                 return -EPERM;
-        if (!gen->closing) {
-                gen->item = item;
-                context_switch(&gen->context, &gen->caller);
-        }
-        return gen->closing ? -ECANCELED : 0;
+        if (gen->closing)
+                return -ECANCELED;
+        gen->item = item;
+        return gen_cross(gen, &gen->context, &gen->caller.context, NULL);
 }
 
 /* --- the end ------------------------------------------------------------------------------------ */
@@ -146,7 +169,7 @@ static void gen_close(struct pen_gen *gen, struct pen_task *task)
         while (gen->task)
                 (void)task_suspend(task, "a generator's end");
         if (gen->state == GEN_BEGUN)
-                gen_run(gen, task);
+                (void)gen_run(gen, task, &gen->item);
         pen_uncancellable_end();
         if (gen->stack)
                 give_stack_back(gen);

@@ -32,7 +32,8 @@ int pen_group_create(struct pen_group **ret_group)
         return 0;
 }
 
-int pen_group_spawn(struct pen_group *group, const char *name, int (*fn)(void *arg), void *arg)
+int pen_group_spawn(struct pen_group *group, const char *name, int (*fn)(void *arg), void *arg,
+                    struct pen_task **ret_task)
 {
         struct pen_spawn_options options = { .name = name };
         struct pen_task *child;
@@ -46,7 +47,10 @@ int pen_group_spawn(struct pen_group *group, const char *name, int (*fn)(void *a
         child->group = group;
         list_append(&group->children, &child->group_link);
         group->n++;
-        pen_task_unref(child); /* the loop's reference lasts until group_child_ended */
+        if (ret_task)
+                *ret_task = child;
+        else
+                pen_task_unref(child); /* the loop's reference lasts until group_child_ended */
         return 0;
 }
 

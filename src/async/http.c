@@ -34,6 +34,7 @@ static int run_prepare(void *arg)
         t->headed = t->paused = t->cut = t->done = false;
         t->status = t->failure = t->refusal = 0;
         t->os_error = 0;
+        t->opened = 0;
         t->error[0] = '\0';
         p->transfer = t;
         return 0;
@@ -139,6 +140,7 @@ static int error_of(const struct transfer *t)
         case CURLE_PARTIAL_FILE:
                 return -ECONNRESET;
         case CURLE_OUT_OF_MEMORY:
+        case CURLE_FAILED_INIT:
         case CURLE_SETOPT_OPTION_SYNTAX: /* of CURLOPT_RESOLVE, which is ours: for want of memory */
                 return -ENOMEM;
         case CURLE_URL_MALFORMAT:

@@ -96,8 +96,9 @@ struct transfer {
         bool streamed; /* the body is read as it comes */
         bool headed;   /* the head is whole */
         bool paused, cut, done;
-        int failure; /* why we stopped it */
-        int refusal; /* of an address */
+        pen_usec opened; /* its first socket, on the real clock; 0: it had none */
+        int failure;     /* why we stopped it */
+        int refusal;     /* of an address */
         CURLcode code;
         long os_error;
         char error[CURL_ERROR_SIZE];

@@ -11,9 +11,27 @@
 
 /* --- sockets ------------------------------------------------------------------------------------ */
 
+/* Whether a connection could not be made in time. Since version 8 curl counts it as time of connecting
+ * that a request waits for others to give theirs back: then it is handed over anew. */
+static bool was_in_line(const struct transfer *t, CURLcode code)
+{
+        pen_usec most = t->client->options.connect_timeout / 10 * 9;
+
+        return code == CURLE_OPERATION_TIMEDOUT &&
+               (t->opened == 0 || loop_real_time() - t->opened < most);
+}
+
+static bool hand_over_anew(struct transfer *t)
+{
+        t->opened = 0;
+        return curl_multi_add_handle(t->client->multi, t->easy) == CURLM_OK;
+}
+
 static void finish(struct transfer *t, CURLcode code)
 {
         curl_multi_remove_handle(t->client->multi, t->easy);
+        if (was_in_line(t, code) && hand_over_anew(t))
+                return;
         list_remove(&t->link);
         list_remove(&t->running_link);
         t->code = code;
@@ -186,6 +204,8 @@ curl_socket_t http_open_socket(void *arg, curlsocktype purpose, struct curl_sock
                 return CURL_SOCKET_BAD;
         }
         c->sockets[fd]->ours = true;
+        if (t->opened == 0)
+                t->opened = loop_real_time();
         return fd;
 }
 

@@ -9,6 +9,7 @@
 
 #include <event2/event.h>
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include <async/stack.h>
 #include <async/switch.h>
@@ -117,7 +118,7 @@ struct pen_loop {
         struct pen_task root;
         struct pen_task *ended; /* to be reaped by the root */
         bool ending;            /* main has ended: all others are cancelled */
-        bool closed;            /* it takes no more calls */
+        atomic_bool closed;     /* it takes no more calls: other threads look */
         struct errand errand;
 
         struct stack_pool stacks;

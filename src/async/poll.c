@@ -190,7 +190,7 @@ int pen_call_threadsafe(struct pen_loop *loop, void (*fn)(void *arg), void *arg)
 {
         struct public_call *public;
 
-        if (loop->closed)
+        if (atomic_load(&loop->closed))
                 return -ESHUTDOWN;
         public = malloc(sizeof(*public));
         if (!public)

@@ -128,7 +128,8 @@ void loop_free(struct pen_loop *loop)
 {
         watch_free(TAKE(loop->watch));
         current_loop = NULL; /* what is called now can spawn nothing: nobody would run it */
-        loop->ending = loop->closed = true;
+        loop->ending = true;
+        atomic_store(&loop->closed, true);
         loop_resolver_free(loop);
         loop_threads_free(loop);
         loop_signals_free(loop);

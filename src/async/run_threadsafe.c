@@ -42,7 +42,7 @@ static int run_remote(void *arg)
         pen_timeout_begin(&scope, time_left(remote));
         remote->result = remote->fn(remote->arg);
         r = pen_timeout_end(&scope, remote->result);
-        answer(remote, r == -ETIME && remote->result == -ECANCELED ? -ETIME : 0);
+        answer(remote, r != remote->result ? r : 0); /* it was the scope that ended it */
         return 0;
 }
 

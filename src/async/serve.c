@@ -34,7 +34,7 @@ static int start(struct pen_group *group, const struct connection *connection)
         if (!c)
                 return -ENOMEM;
         *c = *connection;
-        r = pen_group_spawn(group, NULL, serve_one, c);
+        r = pen_group_spawn(group, NULL, serve_one, c, NULL);
         if (r < 0)
                 free(c);
         return r;

@@ -78,6 +78,12 @@ int pen_semaphore_release(struct pen_semaphore *s)
         return 0;
 }
 
+void pen_semaphore_releasep(struct pen_semaphore **s)
+{
+        if (*s)
+                (void)pen_semaphore_release(*s);
+}
+
 size_t pen_semaphore_value(const struct pen_semaphore *s)
 {
         return s->value;
@@ -121,6 +127,12 @@ int pen_lock_acquire_nowait(struct pen_lock *lock)
 int pen_lock_release(struct pen_lock *lock)
 {
         return pen_semaphore_release(&lock->free) < 0 ? -EPERM : 0;
+}
+
+void pen_lock_releasep(struct pen_lock **lock)
+{
+        if (*lock)
+                (void)pen_lock_release(*lock);
 }
 
 bool pen_lock_locked(const struct pen_lock *lock)

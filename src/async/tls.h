@@ -25,7 +25,7 @@ struct tls {
         SSL *ssl;
         struct buffer sealed; /* to be sent */
         bool established;
-        int error; /* -errno of reading; it stays */
+        int error; /* -errno of reading, or of sealing for want of memory; it stays */
 };
 
 /* --- tls.c ------------------------------------------------------------------------------------- */

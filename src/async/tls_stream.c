@@ -7,7 +7,8 @@
 #include <openssl/x509v3.h>
 #include <string.h>
 
-#define SEAL_MAX ((size_t)64 << 10) /* at once: four records */
+/* At once: three records. Of more, malloc would map the buffer anew each time. */
+#define SEAL_MAX ((size_t)48 << 10)
 
 /* --- OpenSSL's two ends ------------------------------------------------------------------------- */
 
@@ -27,9 +28,12 @@ static int bio_read(BIO *bio, char *data, int size)
 static int bio_write(BIO *bio, const char *data, int size)
 {
         struct pen_stream *s = BIO_get_data(bio);
+        int r = buffer_append(&s->tls->sealed, data, (size_t)size);
 
         BIO_clear_retry_flags(bio);
-        return buffer_append(&s->tls->sealed, data, (size_t)size) < 0 ? -1 : size;
+        if (r < 0)
+                s->tls->error = r;
+        return r < 0 ? -1 : size;
 }
 
 static long bio_control(BIO *bio, int command, long number, void *pointer)

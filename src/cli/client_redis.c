@@ -268,7 +268,7 @@ static int start(struct client_redis *c, char *error, size_t size)
 
         r = pen_group_create(&c->group);
         if (r == 0)
-                r = pen_group_spawn(c->group, "redis", redis_store_run, c->store);
+                r = pen_group_spawn(c->group, "redis", redis_store_run, c->store, NULL);
         if (r == 0)
                 r = connect_quietly(c);
         if (r == -ETIME) {
@@ -277,7 +277,7 @@ static int start(struct client_redis *c, char *error, size_t size)
                          trouble[0] ? trouble : "no answer within 5s");
                 return -ENOTCONN;
         }
-        return r < 0 ? r : pen_group_spawn(c->group, "watch", watch, c);
+        return r < 0 ? r : pen_group_spawn(c->group, "watch", watch, c, NULL);
 }
 
 int client_redis_open(const struct location *location, struct client **ret_client, char *error,

@@ -303,7 +303,7 @@ static int read_and_push(struct file_push *f)
 
         r = pen_group_create(&pushers);
         for (int i = 0; i < PUSHERS && r == 0; i++)
-                r = pen_group_spawn(pushers, "pusher", push_batches, f);
+                r = pen_group_spawn(pushers, "pusher", push_batches, f, NULL);
         if (r < 0)
                 return r;
         r = read_lines(f);
@@ -332,7 +332,7 @@ static int file_main(struct client *client, void *arg)
         if (r == 0)
                 r = pen_group_create(&beside);
         if (r == 0)
-                r = pen_group_spawn(beside, "progress", show_progress, f);
+                r = pen_group_spawn(beside, "progress", show_progress, f, NULL);
         if (r == 0)
                 r = read_and_push(f);
         progress_end(&f->progress);

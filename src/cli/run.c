@@ -315,11 +315,11 @@ static int work(struct run *run)
 
         r = pen_group_create(&beside);
         if (r == 0)
-                r = pen_group_spawn(beside, "signals", watch_signals, run);
+                r = pen_group_spawn(beside, "signals", watch_signals, run, NULL);
         if (r == 0)
-                r = pen_group_spawn(beside, "progress", show_progress, run);
+                r = pen_group_spawn(beside, "progress", show_progress, run, NULL);
         if (r == 0)
-                r = pen_group_spawn(beside, "results", run_results_write, &run->results);
+                r = pen_group_spawn(beside, "results", run_results_write, &run->results, NULL);
         if (r == 0)
                 r = supervisor_start(run->supervisor);
         if (r < 0)

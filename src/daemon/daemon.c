@@ -98,7 +98,7 @@ static int open_store(struct daemon *d)
         r = instance_remember(&d->instance, redis_store_consumer(d->redis));
         if (r < 0)
                 return fail(r, "instance", NULL);
-        return pen_group_spawn(d->storing, "store", redis_store_run, d->redis);
+        return pen_group_spawn(d->storing, "store", redis_store_run, d->redis, NULL);
 }
 
 static int open_api(struct daemon *d)
@@ -124,7 +124,7 @@ static int open_api(struct daemon *d)
                 &d->api, &why);
         if (r < 0)
                 return fail(r, "http.listen", why);
-        return pen_group_spawn(d->beside, "http", http_api_run, d->api);
+        return pen_group_spawn(d->beside, "http", http_api_run, d->api, NULL);
 }
 
 static int create_parts(struct daemon *d)
@@ -143,7 +143,7 @@ static int create_parts(struct daemon *d)
         if (r == 0)
                 r = pen_group_create(&d->beside);
         if (r == 0)
-                r = pen_group_spawn(d->logging, "log", log_writer_run, NULL);
+                r = pen_group_spawn(d->logging, "log", log_writer_run, NULL, NULL);
         return r < 0 ? fail(r, "start", NULL) : 0;
 }
 
@@ -165,13 +165,13 @@ static int start_beside(struct daemon *d)
 {
         int r;
 
-        r = pen_group_spawn(d->beside, "signals", signals_run, d);
+        r = pen_group_spawn(d->beside, "signals", signals_run, d, NULL);
         if (r == 0)
-                r = pen_group_spawn(d->beside, "announce", announce_run, d);
+                r = pen_group_spawn(d->beside, "announce", announce_run, d, NULL);
         if (r == 0)
-                r = pen_group_spawn(d->beside, "watchdog", watchdog_run, d);
+                r = pen_group_spawn(d->beside, "watchdog", watchdog_run, d, NULL);
         if (r == 0)
-                r = pen_group_spawn(d->beside, "statistics", statistics_run, d);
+                r = pen_group_spawn(d->beside, "statistics", statistics_run, d, NULL);
         return r < 0 ? fail(r, "start", NULL) : 0;
 }
 
@@ -217,8 +217,8 @@ static void drain(struct daemon *d)
         (void)systemd_stopping();
         list_for_each(i, &d->services)
                 service_stop(list_entry(i, struct service, link), d->config->shutdown_timeout);
-        if (pen_group_spawn(d->beside, "hurry", hurry, d) < 0 ||
-            pen_group_spawn(d->beside, "ask-for-time", ask_for_time, NULL) < 0)
+        if (pen_group_spawn(d->beside, "hurry", hurry, d, NULL) < 0 ||
+            pen_group_spawn(d->beside, "ask-for-time", ask_for_time, NULL, NULL) < 0)
                 pen_group_cancel(d->working);
         if (pen_group_join(d->working) < 0)
                 LOG(LOG_WARN, "daemon.drain", F_STR("note", "was cut short"));

@@ -303,7 +303,7 @@ static enum MHD_Result request_begin(struct MHD_Connection *mhd, const char *pat
         *rq = (struct http_request){ .mhd = mhd, .method = method, .path = path, .connection = c };
         rq->has_body = announced(rq) > 0;
         if (pen_event_create(&rq->changed) < 0 ||
-            pen_group_spawn(c->service->group, "http request", request_run, rq) < 0) {
+            pen_group_spawn(c->service->group, "http request", request_run, rq, NULL) < 0) {
                 request_free(rq);
                 return MHD_NO;
         }

@@ -123,7 +123,7 @@ static int spawn_acceptors(struct http_service *s)
                 if (!a)
                         return -ENOMEM;
                 *a = (struct acceptor){ .service = s, .listener = s->listeners[i] };
-                r = pen_group_spawn(s->group, "http accept", accept_connections, a);
+                r = pen_group_spawn(s->group, "http accept", accept_connections, a, NULL);
                 if (r < 0)
                         free(a);
         }
@@ -170,7 +170,7 @@ static int serve(struct http_service *s)
         int r = spawn_acceptors(s);
 
         if (r == 0)
-                r = pen_group_spawn(s->group, "http sockets", watch_sockets, s);
+                r = pen_group_spawn(s->group, "http sockets", watch_sockets, s, NULL);
         while (r == 0) {
                 pen_event_clear(s->due);
                 r = pen_on_thread_stack(mhd_turn, s);

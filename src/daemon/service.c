@@ -215,7 +215,7 @@ int service_use(struct service *s, struct config *config, struct handlers *handl
         if (r < 0)
                 return r;
         rooms->quiet = quiet;
-        r = pen_group_spawn(s->parts->group, s->name, keep_rooms, rooms);
+        r = pen_group_spawn(s->parts->group, s->name, keep_rooms, rooms, NULL);
         if (r < 0) {
                 rooms_free(rooms);
                 return r;

@@ -145,7 +145,7 @@ static int spawn_numbered(struct pen_group *group, const char *what, size_t n, i
 
         for (size_t i = 0; i < n && r == 0; i++) {
                 snprintf(name, sizeof(name), "%s-%zu", what, i + 1);
-                r = pen_group_spawn(group, name, fn, arg);
+                r = pen_group_spawn(group, name, fn, arg, NULL);
         }
         return r;
 }
@@ -156,7 +156,8 @@ static int spawn_consumers(struct supervisor *s)
                                &s->consumer);
 
         if (r == 0 && s->suspects)
-                r = pen_group_spawn(s->consuming, "suspects", consumer_run, &s->suspect_consumer);
+                r = pen_group_spawn(s->consuming, "suspects", consumer_run, &s->suspect_consumer,
+                                    NULL);
         return r;
 }
 
@@ -174,7 +175,7 @@ int supervisor_resume(struct supervisor *s)
         int r = s->feeding ? 0 : pen_group_create(&s->feeding);
 
         if (r == 0)
-                r = pen_group_spawn(s->feeding, "scheduler", scheduler_run, store);
+                r = pen_group_spawn(s->feeding, "scheduler", scheduler_run, store, NULL);
         if (r == 0)
                 r = spawn_numbered(s->feeding, "fetcher", store->class->fetches, fetcher_run,
                                    &s->fetcher);
@@ -193,7 +194,7 @@ int supervisor_start(struct supervisor *s)
         if (r == 0)
                 r = pen_group_create(&s->consuming);
         if (r == 0)
-                r = pen_group_spawn(s->holding, "leases", leases_run, s->options.store);
+                r = pen_group_spawn(s->holding, "leases", leases_run, s->options.store, NULL);
         if (r == 0)
                 r = spawn_numbered(s->settling, "settler", s->options.store->class->settles,
                                    settler_run, s->settler);

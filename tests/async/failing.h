@@ -16,6 +16,7 @@ enum failing_whose {
         FAILING_OURS = 1 << 0,
         FAILING_EVENT = 1 << 1, /* libevent's */
         FAILING_CURL = 1 << 2,  /* libcurl's */
+        FAILING_SSL = 1 << 3,   /* OpenSSL's */
 };
 
 /* Before anything uses libevent or libcurl. */

@@ -93,10 +93,10 @@ static int run(void *arg)
         (void)arg;
         if (pen_group_create(&group) < 0 ||
             pen_spawn_with(&as_sleeper, sleeper, &depth, &task) < 0 ||
-            pen_group_spawn(group, "waiter", waiter, task) < 0 ||
-            pen_group_spawn(group, "pager", pager, NULL) < 0 || pen_yield() < 0 ||
-            pen_group_spawn(group, NULL, runner, &zero) < 0 ||
-            pen_group_spawn(group, "newborn", never_run, NULL) < 0)
+            pen_group_spawn(group, "waiter", waiter, task, NULL) < 0 ||
+            pen_group_spawn(group, "pager", pager, NULL, NULL) < 0 || pen_yield() < 0 ||
+            pen_group_spawn(group, NULL, runner, &zero, NULL) < 0 ||
+            pen_group_spawn(group, "newborn", never_run, NULL, NULL) < 0)
                 return 1;
         if (pen_sleep(PEN_MSEC) < 0)
                 return 1;

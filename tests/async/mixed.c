@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include <penstock/debug.h>
 #include <penstock/queue.h>
 #include <penstock/sync.h>
 
@@ -127,6 +128,8 @@ static void look_at_the_waiting(struct program *p)
         HOLDS(p->waiting[FOR_ITEM] == 0 || pen_queue_empty(w->queue));
         HOLDS(p->waiting[FOR_JOIN] == 0 || p->n_unfinished > 0);
         HOLDS(p->waiting[FOR_EVENT] == 0 || !pen_event_is_set(w->event));
+        HOLDS(p->waiting[FOR_LEVEL] == 0 || p->level == 0 || pen_lock_locked(p->gate));
+        HOLDS(p->waiting[FOR_OTHERS] < N_PARTIES);
         for (int i = 0; i < N_ACTORS; i++)
                 HOLDS(p->actors[i].event_round == UINT64_MAX ||
                       p->actors[i].event_round == p->n_sets);
@@ -159,6 +162,17 @@ static void make(struct program *p, uint64_t seed)
         HOLDS(pen_lock_create(&p->w.lock) == 0);
         HOLDS(pen_semaphore_create(N_PLACES, N_PLACES, &p->w.semaphore) == 0);
         HOLDS(pen_event_create(&p->w.event) == 0);
+        HOLDS(pen_lock_create(&p->gate) == 0);
+        HOLDS(pen_condition_create(p->gate, &p->above_zero) == 0);
+        HOLDS(pen_barrier_create(N_PARTIES, &p->barrier) == 0);
+}
+
+static void unmake(struct program *p)
+{
+        pen_barrier_free(p->barrier);
+        pen_condition_free(p->above_zero);
+        pen_lock_free(p->gate);
+        world_deinit(&p->w);
 }
 
 static void look_at_the_end(struct program *p)
@@ -169,6 +183,9 @@ static void look_at_the_end(struct program *p)
                 HOLDS(pen_task_result(p->actors[i].task) == 0);
         HOLDS(!pen_lock_locked(p->w.lock));
         HOLDS(pen_semaphore_value(p->w.semaphore) == N_PLACES);
+        HOLDS(!pen_lock_locked(p->gate));
+        for (int i = 0; i < N_PARTIES; i++)
+                HOLDS(p->n_met[i] == p->n_met[0]);
         HOLDS(p->n_put - p->n_got == pen_queue_size(p->w.queue));
         HOLDS(p->n_unfinished == pen_queue_size(p->w.queue));
         pen_queue_shutdown(p->w.queue, true);
@@ -177,8 +194,9 @@ static void look_at_the_end(struct program *p)
         ck_assert_msg(!p->w.log[0], "%s (SEED=%llu)", p->w.log, (unsigned long long)mixed_seed);
 }
 
-uint64_t mixed_play(uint64_t seed)
+struct mixed_trace mixed_play(uint64_t seed)
 {
+        struct mixed_trace trace;
         struct actor actors[N_ACTORS] = { 0 };
         struct program p = { .trace = 0xcbf29ce484222325, .actors = actors };
 
@@ -193,7 +211,8 @@ uint64_t mixed_play(uint64_t seed)
         }
         run_to_the_end(&p);
         look_at_the_end(&p);
-        world_deinit(&p.w);
+        trace = (struct mixed_trace){ p.trace, pen_trace_hash() };
+        unmake(&p);
         last_words("%s", "");
-        return p.trace;
+        return trace;
 }

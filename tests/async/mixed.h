@@ -1,7 +1,7 @@
 /* The mixed program of test_seeds: actors that use locks, semaphores, queues, events, groups, deadlines and
  * each other, and cancel each other at any moment; every answer is compared with a model's.
  *
- * mixed.c has the model and the play, mixed_steps.c what actors do.
+ * mixed.c has the model and the play, mixed_steps.c and mixed_crew.c what actors do.
  */
 #pragma once
 
@@ -9,23 +9,29 @@
 
 #include <penstock/timeout.h>
 
-/* Plays the program in the order of the seed, and answers a hash of what happened. What breaks a
- * promise is an assertion that fails, and says how to repeat it. */
-uint64_t mixed_play(uint64_t seed);
+/* Hashes of what the actors saw, and of who ran when (pen_trace_hash). */
+struct mixed_trace {
+        uint64_t seen, order;
+};
+
+/* Plays the program in the order of the seed, and answers what happened. What breaks a promise is
+ * an assertion that fails, and says how to repeat it. */
+struct mixed_trace mixed_play(uint64_t seed);
 
 #define N_ACTORS 8
 #define N_PLACES 3
 #define QUEUE_SIZE 2
+#define N_PARTIES 3
 
 extern uint64_t mixed_seed; /* that is played */
 
-#define HOLDS(condition)                                                         \
-        ck_assert_msg(condition,                                                 \
-                      #condition " (seed %llu: SEED=%llu tests/async/test_seeds" \
-                                 " repeats it)",                                 \
-                      (unsigned long long)mixed_seed, (unsigned long long)mixed_seed)
-
-/* --- the model -------------------------------------------------------------------------------- */
+/* Not ck_assert, which makes a system call even if all is well. */
+#define HOLDS(condition)                                                                          \
+        do {                                                                                      \
+                if (!(condition))                                                                 \
+                        ck_abort_msg(#condition " (SEED=%llu tests/async/test_seeds repeats it)", \
+                                     (unsigned long long)mixed_seed);                             \
+        } while (0)
 
 /* What an actor may be suspended in. */
 enum wait {
@@ -35,6 +41,8 @@ enum wait {
         FOR_ITEM,
         FOR_JOIN,
         FOR_EVENT,
+        FOR_LEVEL,
+        FOR_OTHERS,
         N_WAITS,
 };
 
@@ -50,6 +58,12 @@ struct program {
         int n_locked, n_inside;
         uint64_t n_put, n_got, n_freed, n_unfinished;
         uint64_t n_sets; /* of the event */
+
+        struct pen_lock *gate;
+        struct pen_condition *above_zero; /* the level is */
+        size_t level, n_in_gate;
+        struct pen_barrier *barrier;
+        uint64_t n_resets, n_met[N_PARTIES];
 };
 
 struct deadline {
@@ -105,3 +119,11 @@ int deadline_end(struct actor *a, struct deadline *d, int r);
 /* Something that an actor does: 0 or an error, as its calls answered. */
 int mixed_step(struct actor *a);
 void mixed_free_item(void *item);
+
+/* Some of those. */
+int mixed_use_lock(struct actor *a);
+int mixed_use_semaphore(struct actor *a);
+int mixed_use_group(struct actor *a);
+int mixed_await_errand(struct actor *a);
+int mixed_shield_errand(struct actor *a);
+int mixed_gather_errands(struct actor *a);

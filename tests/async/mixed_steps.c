@@ -2,10 +2,9 @@
 
 #include <errno.h>
 
-#include <penstock/group.h>
+#include <penstock/gen.h>
 #include <penstock/queue.h>
 #include <penstock/sync.h>
-#include <penstock/wait.h>
 
 struct item {
         struct program *program;
@@ -19,7 +18,7 @@ struct place {
 
 /* --- on one's own --------------------------------------------------------------------------- */
 
-static int use_lock(struct actor *a)
+int mixed_use_lock(struct actor *a)
 {
         struct program *p = a->p;
         struct place place;
@@ -42,7 +41,7 @@ static int use_lock(struct actor *a)
         return r;
 }
 
-static int use_semaphore(struct actor *a)
+int mixed_use_semaphore(struct actor *a)
 {
         struct program *p = a->p;
         struct place place;
@@ -168,13 +167,14 @@ static int use_event(struct actor *a)
 /* A deadline within the step's: shorter, longer, or the same moment. */
 static int nest(struct actor *a)
 {
+        pen_usec now = pen_now(), due = a->deadline->due;
         struct deadline inner;
         int r;
 
-        deadline_begin(a, &inner, below(a->p, 3) ? below(a->p, 8) : inner.due);
+        deadline_begin(a, &inner, below(a->p, 3) ? below(a->p, 8) : due - MIN(due, now));
         r = answered(a, "sleep in a deadline", pen_sleep(below(a->p, 8)));
         if (r == 0 && below(a->p, 2))
-                r = use_lock(a);
+                r = mixed_use_lock(a);
         return deadline_end(a, &inner, r);
 }
 
@@ -199,172 +199,159 @@ static int cancel_another(struct actor *a)
         return 0;
 }
 
-/* --- errands, and groups: other tasks ----------------------------------------------------------- */
+/* --- conditions, barriers, generators ----------------------------------------------------------- */
 
-struct crew {
-        struct program *p;
-        struct actor *parent;
-        size_t n_alive;
-        int first_error; /* -ECANCELED is none for a group */
-        bool is_group;
-        bool unmet; /* one that ended had not met a request */
-};
-
-static int do_work(void *arg)
+static bool is_above_zero(void *level)
 {
-        struct crew *crew = arg;
-        struct actor child = { .p = crew->p, .number = crew->parent->number, .a_child = true };
-        struct program *p = crew->p;
+        return *(size_t *)level > 0;
+}
+
+/* Takes one of the level, or adds one: it is only looked at with the gate's lock held. */
+static int use_level(struct actor *a)
+{
+        struct program *p = a->p;
+        bool adding = below(p, 2);
         int r;
 
-        child.task = pen_task_current();
-        child.event_round = UINT64_MAX;
-        switch (below(p, 4)) {
-        case 0:
-                r = use_semaphore(&child);
-                break;
-        case 1:
-                r = use_lock(&child);
-                break;
-        default:
-                r = answered(&child, "sleep", pen_sleep(below(p, 9)));
-                break;
+        r = answered(a, "gate", pen_lock_acquire(p->gate));
+        if (r < 0)
+                return r;
+        HOLDS(++p->n_in_gate == 1);
+        if (adding) {
+                p->level++;
+                HOLDS(pen_condition_notify(p->above_zero, 1) == 0);
+                r = answered(a, "sleep in the gate", pen_sleep(below(p, 3)));
+        } else {
+                p->n_in_gate--;
+                p->waiting[FOR_LEVEL]++;
+                r = pen_condition_wait_for(p->above_zero, is_above_zero, &p->level);
+                p->waiting[FOR_LEVEL]--;
+                HOLDS(++p->n_in_gate == 1); /* whatever it answers */
+                (void)answered(a, "level", r);
+                HOLDS(r < 0 || p->level > 0);
+                p->level -= r == 0;
         }
-        if (r == -ECANCELED && below(p, 3) == 0)
-                r = pen_sleep(below(p, 3)); /* cleanup takes a while */
-        else if (r == -ECANCELED && below(p, 3) == 0)
-                r = 7;
-        else if (r == 0 && below(p, 5) == 0)
-                r = -EIO;
-        crew->n_alive--;
-        crew->unmet |= child.task->undelivered > 0;
-        if (r < 0 && crew->first_error == 0 && !(crew->is_group && r == -ECANCELED)) {
-                crew->first_error = r;
-                if (crew->is_group)
-                        crew->parent->sibling_failed = true;
-        }
+        p->n_in_gate--;
+        HOLDS(pen_lock_release(p->gate) == 0);
         return r;
 }
 
-static int group_spawn(struct pen_group *g, struct crew *crew)
+/* A round is N_PARTIES waits that answer each number below that once; one that is let go on passes,
+ * and what was asked of it stays pending. */
+static int meet_others(struct actor *a)
 {
-        int r = pen_group_spawn(g, NULL, do_work, crew);
+        struct program *p = a->p;
+        uint64_t n_resets = p->n_resets;
+        int r;
 
-        HOLDS(r == (crew->first_error < 0 ? -ESHUTDOWN : 0));
-        crew->n_alive += r == 0;
-        return r;
+        if (below(p, 8) == 0) {
+                p->n_resets++;
+                pen_barrier_reset(p->barrier);
+                return 0;
+        }
+        p->waiting[FOR_OTHERS]++;
+        r = pen_barrier_wait(p->barrier);
+        p->waiting[FOR_OTHERS]--;
+        HOLDS(r < N_PARTIES);
+        HOLDS(r != -EPIPE || p->n_resets > n_resets);
+        if (r >= 0)
+                p->n_met[r]++;
+        if (r == -ECANCELED)
+                return answered(a, "barrier", r);
+        note(a, "barrier", r);
+        return 0;
 }
 
-static int group_body(struct actor *a, struct pen_group *g, struct crew *crew)
+struct numbers {
+        struct actor *a;
+        uintptr_t n_yielded;
+        size_t n_runs;
+        bool inside, freeing;
+};
+
+/* Not interrupted when it is freed. */
+static void clean_up(struct numbers *numbers)
 {
+        struct actor *a = numbers->a;
+        int r = pen_sleep(below(a->p, 3));
+
+        if (numbers->freeing)
+                HOLDS(r == 0);
+        else
+                (void)answered(a, "cleanup of a generator", r);
+}
+
+static int yield_numbers(struct pen_gen *gen, void *arg)
+{
+        struct numbers *numbers = arg;
+        struct actor *a = numbers->a;
         int r = 0;
 
-        for (uint64_t i = below(a->p, 4); i > 0; i--)
-                (void)group_spawn(g, crew);
-        if (below(a->p, 2))
-                r = answered(a, "yield in a group", pen_yield());
-        if (r == 0 && below(a->p, 2))
-                (void)group_spawn(g, crew);
-        return r;
-}
-
-/* What an actor had met of its requests at a moment. */
-struct standing {
-        bool told, met;
-        unsigned n_told;
-};
-
-static struct standing standing_of(const struct actor *a)
-{
-        return (struct standing){ a->told, a->deadline->met, a->n_told };
-}
-
-/* Who meets a child's error shall meet what else was asked of it since then, too. */
-static void meet_again(struct actor *a, struct standing then)
-{
-        a->told |= then.told || a->n_told > then.n_told;
-        a->deadline->met &= then.met;
-}
-
-static int use_group(struct actor *a)
-{
-        struct crew crew = { .p = a->p, .parent = a, .is_group = true };
-        struct standing then = standing_of(a);
-        struct pen_group *g;
-        int r;
-
-        HOLDS(pen_group_create(&g) == 0);
-        r = group_body(a, g, &crew);
-        if (r < 0 && below(a->p, 2)) {
-                pen_group_free(g);
-                HOLDS(crew.n_alive == 0);
-                a->sibling_failed = false;
-                return crew.first_error < 0 ? -EIO : r;
+        numbers->inside = true;
+        for (uint64_t n = below(a->p, 4); r == 0 && n > 0; n--) {
+                numbers->n_runs++;
+                r = answered(a, "a generator's sleep", pen_sleep(below(a->p, 4)));
+                if (r == 0)
+                        r = pen_gen_yield(gen, (void *)++numbers->n_yielded);
         }
-        a->sibling_failed = false; /* it takes that back */
-        r = pen_group_join(g);
-        HOLDS(crew.n_alive == 0);
-        a->sibling_failed = false;
-        HOLDS(crew.first_error == 0 || r == crew.first_error);
-        ended(a, "join a group", r, crew.first_error);
-        if (crew.first_error < 0)
-                meet_again(a, then);
-        pen_group_free(g);
+        if (r == -ECANCELED && below(a->p, 2)) /* cleanup may wait */
+                clean_up(numbers);
+        numbers->inside = false;
         return r;
 }
 
-static int await_errand(struct actor *a)
+static int use_generator(struct actor *a)
 {
-        struct crew crew = { .p = a->p, .parent = a, .n_alive = 1 };
-        PEN_CLEANUP(pen_task_unrefp) struct pen_task *errand = NULL;
-        unsigned told_before = a->n_told;
-        int r, result = 12345;
+        struct numbers numbers = { .a = a };
+        uint64_t n = below(a->p, 5);
+        struct pen_gen *gen;
+        uintptr_t n_got = 0;
+        void *item;
+        int r = 1;
 
-        HOLDS(pen_spawn(do_work, &crew, &errand) == 0);
-        a->errands = &errand;
-        r = pen_await(errand, &result);
-        a->errands = NULL;
-        note(a, "await", r);
-        HOLDS(crew.n_alive == 0); /* what was asked of us before went on to it, too */
-        HOLDS(r == 0 || r == -ECANCELED);
-        /* Cancelled after the errand's end: nobody but us asks how it went. */
-        HOLDS(pen_task_result(errand) == result || r == -ECANCELED);
-        HOLDS(r < 0 || result != -ECANCELED);
-        if (r < 0 || !crew.unmet) {
-                meet_causes(a);
-        } else {
-                a->told |= a->n_told > told_before;
-                HOLDS(has_cause(a)); /* what it has not met is ours again */
+        HOLDS(pen_gen_create(yield_numbers, &numbers, &gen) == 0);
+        while (r > 0 && n_got < n) {
+                size_t n_runs = numbers.n_runs;
+
+                r = pen_gen_next(gen, &item);
+                HOLDS(r <= 0 || (uintptr_t)item == ++n_got);
+                HOLDS(r > 0 || r == -ECANCELED || !numbers.inside);
+                if (r < 0 && numbers.n_runs == n_runs)
+                        (void)answered(a, "generator", r); /* the body has not met it */
         }
-        return r;
+        numbers.freeing = true;
+        pen_gen_free(gen);
+        HOLDS(!numbers.inside);
+        return MIN(r, 0);
 }
 
-static int gather_errands(struct actor *a)
-{
-        struct crew crew = { .p = a->p, .parent = a };
-        size_t n = below(a->p, 4);
-        struct pen_task *errands[3];
-        int r;
-
-        for (size_t i = 0; i < n; i++, crew.n_alive++)
-                HOLDS(pen_spawn(do_work, &crew, &errands[i]) == 0);
-        r = pen_gather(errands, n, NULL, 0);
-        HOLDS(crew.n_alive == 0);
-        ended(a, "gather", r, crew.first_error);
-        if (r == -ECANCELED && !a->task->interrupt)
-                meet_causes(a);
-        for (size_t i = 0; i < n; i++)
-                pen_task_unref(errands[i]);
-        return r;
-}
+/* --- any of it --------------------------------------------------------------------------------- */
 
 int mixed_step(struct actor *a)
 {
         static int (*const all[])(struct actor *) = {
-                use_lock,         use_semaphore,  put,       put,        get,
-                get_many,         use_event,      nest,      join_queue, nest,
-                be_uncancellable, cancel_another, use_group, use_group,  await_errand,
-                gather_errands,
+                mixed_use_lock,
+                mixed_use_semaphore,
+                put,
+                put,
+                get,
+                get_many,
+                use_event,
+                nest,
+                join_queue,
+                nest,
+                be_uncancellable,
+                cancel_another,
+                use_level,
+                use_level,
+                meet_others,
+                meet_others,
+                use_generator,
+                mixed_use_group,
+                mixed_use_group,
+                mixed_await_errand,
+                mixed_shield_errand,
+                mixed_gather_errands,
         };
 
         return all[below(a->p, ARRAY_SIZE(all))](a);

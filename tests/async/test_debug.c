@@ -38,7 +38,7 @@ static void hear(void *data, enum pen_log_level level, const char *message)
         struct said *said = data;
         size_t n = strlen(said->text);
 
-        ck_assert_int_eq(level, PEN_LOG_WARNING);
+        ck_assert_msg(level == PEN_LOG_WARNING, "%s", message);
         snprintf(said->text + n, sizeof(said->text) - n, "%s\n", message);
         said->lines++;
         if (message[0] == ' ')
@@ -202,12 +202,18 @@ static void block_in_a_callback(void *event)
         pen_event_set(event);
 }
 
+static int do_nothing(void *arg)
+{
+        (void)arg;
+        return 0;
+}
+
 static int be_called_back(void *arg)
 {
         PEN_CLEANUP(pen_event_freep) struct pen_event *event = NULL;
 
-        (void)arg;
         hold_looks(SIG_BLOCK);
+        ck_assert_int_eq(pen_on_thread_stack(do_nothing, arg), 0); /* which is over then */
         ck_assert_int_eq(pen_event_create(&event), 0);
         ck_assert_int_eq(pen_call_threadsafe(pen_loop_current(), block_in_a_callback, event), 0);
         return pen_event_wait(event);
@@ -302,6 +308,24 @@ START_TEST(hold_without_end_is_told_by_the_watchdog_itself)
         }
         assert_said("task main held the loop for "); /* at its end as well, in the log */
         assert_seen_in("< read_the_release+0x");
+}
+END_TEST
+
+static int wait_on_the_thread_stack(void *arg)
+{
+        hold_looks(SIG_BLOCK);
+        return pen_yield() < 0 ? -EIO : pen_on_thread_stack(read_the_release, arg);
+}
+
+START_TEST(heavy_call_without_end_is_its_tasks_hold)
+{
+        struct listener l;
+
+        listener_start(&l);
+        ck_assert_int_eq(run_debugged(PEN_CLOCK_REAL, wait_on_the_thread_stack, &l), 1);
+        listener_end(&l);
+        if (signals_come_at_once())
+                ck_assert(strncmp(l.words, "penstock: task main has held ", 29) == 0);
 }
 END_TEST
 
@@ -404,6 +428,28 @@ START_TEST(short_holds_are_not_told)
         memset(&said, 0, sizeof(said));
         ck_assert_int_eq(pen_run_with(&options, yield_often, NULL), 0);
         ck_assert_str_eq(said.text, "");
+}
+END_TEST
+
+/* Twice at once, and again after a wait. */
+static int block_three_times(void *arg)
+{
+        for (int i = 0; i < 3; i++) {
+                ck_assert_int_eq(block_once(arg), 0);
+                ck_assert_int_eq(i == 1 ? pen_sleep(1) : pen_yield(), 0);
+        }
+        return 0;
+}
+
+START_TEST(each_slow_hold_is_told)
+{
+        const char *at = said.text;
+        size_t n = 0;
+
+        ck_assert_int_eq(run_debugged(PEN_CLOCK_REAL, block_three_times, NULL), 0);
+        for (; (at = strstr(at, "task main held the loop for ")); at++)
+                n++;
+        ck_assert_uint_ge(n, 3);
 }
 END_TEST
 
@@ -690,8 +736,25 @@ START_TEST(same_seed_same_hash_and_another_order_another)
 }
 END_TEST
 
+static int sleep_for(void *usec)
+{
+        return pen_sleep(*(pen_usec *)usec);
+}
+
+static uint64_t hash_of_sleep(pen_usec usec)
+{
+        PEN_CLEANUP(world_deinit) struct world w;
+
+        world_init_seeded(&w, 1);
+        world_spawn_arg(&w, sleep_for, &usec);
+        world_advance(&w, PEN_SEC);
+        return pen_trace_hash();
+}
+
 START_TEST(hash_is_of_the_order_and_its_times_not_of_the_seed)
 {
+        ck_assert_uint_eq(hash_of_sleep(10), hash_of_sleep(10));
+        ck_assert_uint_ne(hash_of_sleep(10), hash_of_sleep(11));
         ck_assert_uint_eq(hash_of(1, 1, false), hash_of(2, 1, false)); /* one task: one order */
 }
 END_TEST
@@ -764,8 +827,9 @@ int main(void)
                 it_is_told_when_the_task_next_gives_way,
                 real_time_counts_with_the_virtual_clock_too, heavy_call_is_its_tasks_hold,
                 callback_that_held_the_loop_is_told_as_one,
-                hold_without_end_is_told_by_the_watchdog_itself, task_that_computes_is_seen_as_well,
-                loop_that_waits_is_held_by_nobody, short_holds_are_not_told,
+                hold_without_end_is_told_by_the_watchdog_itself,
+                heavy_call_without_end_is_its_tasks_hold, task_that_computes_is_seen_as_well,
+                loop_that_waits_is_held_by_nobody, short_holds_are_not_told, each_slow_hold_is_told,
                 who_runs_next_is_not_blamed, debug_mode_is_asked_for_by_option_or_environment,
                 by_the_environment_slow_is_100_ms,
                 handler_for_the_signal_that_somebody_has_set_stays,

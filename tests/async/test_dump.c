@@ -162,7 +162,7 @@ static int have_a_child(void *world)
         int r;
 
         ck_assert_int_eq(pen_group_create(&group), 0);
-        ck_assert_int_eq(pen_group_spawn(group, "child", sleep_forever, world), 0);
+        ck_assert_int_eq(pen_group_spawn(group, "child", sleep_forever, world, NULL), 0);
         r = pen_group_join(group);
         pen_group_free(group);
         return r;
@@ -241,7 +241,8 @@ static int have_a_long_child(void *world)
         int r;
 
         ck_assert_int_eq(pen_group_create(&group), 0);
-        ck_assert_int_eq(pen_group_spawn(group, long_name, refuse_to_stop_awaiting, world), 0);
+        ck_assert_int_eq(pen_group_spawn(group, long_name, refuse_to_stop_awaiting, world, NULL),
+                         0);
         pen_group_cancel(group);
         r = pen_group_join(group);
         pen_group_free(group);
@@ -291,7 +292,7 @@ static int wait_for_each_other(void *n)
         ck_assert_int_eq(pen_event_create(&event), 0);
         ck_assert_int_eq(pen_group_create(&group), 0);
         for (int i = 0; i < *(int *)n; i++)
-                ck_assert_int_eq(pen_group_spawn(group, NULL, wait_for_it, event), 0);
+                ck_assert_int_eq(pen_group_spawn(group, NULL, wait_for_it, event, NULL), 0);
         r = pen_group_join(group);
         pen_group_free(group);
         return r;

@@ -1,5 +1,9 @@
 #include "gens.h"
 
+#if defined(PEN_ASAN)
+#include <sanitizer/asan_interface.h>
+#endif
+
 #include <errno.h>
 #include <fenv.h>
 #include <string.h>
@@ -507,6 +511,46 @@ START_TEST(body_may_use_the_big_stack_tasks_and_threads)
 }
 END_TEST
 
+/* What the checker takes for the running stack has to be that: it looks there for frames. */
+static bool on_known_stack(void)
+{
+#if defined(PEN_ASAN)
+        void *here = __builtin_frame_address(0);
+
+        return strcmp(__asan_locate_address(here, NULL, 0, NULL, NULL), "stack") == 0;
+#else
+        return true;
+#endif
+}
+
+static int look_around(struct pen_gen *gen, void *arg)
+{
+        int r = 0;
+
+        (void)arg;
+        while (r == 0) {
+                ck_assert(on_known_stack());
+                ck_assert_int_eq(pen_sleep(1), 0);
+                ck_assert(on_known_stack());
+                r = yield_number(gen, 1);
+        }
+        return r;
+}
+
+static int look_around_both(void *world)
+{
+        PEN_CLEANUP(pen_gen_freep) struct pen_gen *gen = gen_of(look_around, world);
+
+        for (int i = 0; i < 3; i++) {
+                ck_assert_int_eq(next_of(gen), 1);
+                ck_assert(on_known_stack());
+                ck_assert_int_eq(pen_sleep(1), 0);
+                ck_assert(on_known_stack());
+        }
+        return 1;
+}
+PLAY(address_sanitizer_knows_which_stack_runs, look_around_both, 1, "")
+
 static int round_up(struct pen_gen *gen, void *arg)
 {
         int r = 0;
@@ -550,5 +594,5 @@ int main(void)
                 deadline_around_next_ends_the_wait_of_the_body, deadlines_of_body_and_caller_nest,
                 generators_nest_and_are_freed_from_the_outermost,
                 body_may_use_the_big_stack_tasks_and_threads,
-                body_and_caller_round_each_their_own_way);
+                address_sanitizer_knows_which_stack_runs, body_and_caller_round_each_their_own_way);
 }

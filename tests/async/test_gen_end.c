@@ -197,6 +197,39 @@ START_TEST(freed_outside_of_a_task_while_one_is_in_it_it_waits_too)
 }
 END_TEST
 
+/* Frees the shared one on the root while no stack is to be had. */
+static void free_without_memory(struct world *w)
+{
+        struct stack_pool *pool = &w->loop->stacks, before = *pool;
+
+        pool->warm = pool->cold = NULL;
+        pool->size = SIZE_MAX / 2;
+        pen_gen_freep(&shared);
+        pool->warm = before.warm;
+        pool->cold = before.cold;
+        pool->size = before.size;
+        ck_assert_uint_eq(w->loop->n_tasks, 0);
+}
+
+START_TEST(freed_outside_of_a_task_without_memory_a_body_ends_with_the_loop)
+{
+        for (int closed = 0; closed < 2; closed++) {
+                PEN_CLEANUP(world_deinit) struct world w;
+
+                world_init(&w);
+                shared = gen_of(clean_slowly, &w);
+                world_spawn_named(&w, "asks", ask_shared);
+                world_run_until_idle(&w);
+                free_without_memory(&w);
+                if (closed) /* as pen_run does; or else it is abandoned, without a leak */
+                        ck_assert(loop_generators_close(w.loop));
+                world_advance(&w, PEN_SEC);
+                ck_assert_str_eq(w.trace, closed ? "asks got 1, told -125, cleaned by task-2 at 1, "
+                                                 : "asks got 1, ");
+        }
+}
+END_TEST
+
 /* --- the loop's end --------------------------------------------------------------------------- */
 
 static struct pen_gen *left[4];
@@ -550,6 +583,7 @@ int main(void)
                          free_waits_for_the_task_that_is_in_it,
                          freed_outside_of_a_task_a_body_ends_in_a_task_of_its_own,
                          freed_outside_of_a_task_while_one_is_in_it_it_waits_too,
+                         freed_outside_of_a_task_without_memory_a_body_ends_with_the_loop,
                          loop_ends_the_bodies_that_are_half_way,
                          free_outlasts_the_cancellation_of_the_task_that_is_in_it,
                          many_live_at_once_and_their_stacks_are_used_again,

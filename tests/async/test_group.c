@@ -68,14 +68,14 @@ static int join_three(void *world)
         PEN_CLEANUP(pen_group_freep) struct pen_group *g = NULL;
 
         ck_assert_int_eq(pen_group_create(&g), 0);
-        ck_assert_int_eq(pen_group_spawn(g, "30", child, world), 0);
-        ck_assert_int_eq(pen_group_spawn(g, "10 then 7", child, world), 0);
-        ck_assert_int_eq(pen_group_spawn(g, "20", child, world), 0);
+        ck_assert_int_eq(pen_group_spawn(g, "30", child, world, NULL), 0);
+        ck_assert_int_eq(pen_group_spawn(g, "10 then 7", child, world, NULL), 0);
+        ck_assert_int_eq(pen_group_spawn(g, "20", child, world, NULL), 0);
         ck_assert_uint_eq(pen_group_size(g), 3);
         ck_assert_int_eq(pen_group_join(g), 0);
         ck_assert_uint_eq(pen_group_size(g), 0);
         world_say(world, "joined at %d", (int)pen_now());
-        ck_assert_int_eq(pen_group_spawn(g, "1", child, world), -ESHUTDOWN);
+        ck_assert_int_eq(pen_group_spawn(g, "1", child, world, NULL), -ESHUTDOWN);
         return 1;
 }
 PLAY(join_waits_for_all, join_three, 1, "ended at 10, ended at 20, ended at 30, joined at 30")
@@ -101,7 +101,7 @@ static int spawn_sibling(void *spawner)
         struct spawner *s = spawner;
 
         ck_assert_int_eq(pen_sleep(5), 0);
-        return pen_group_spawn(s->g, "10", child, s->w);
+        return pen_group_spawn(s->g, "10", child, s->w, NULL);
 }
 
 static int join_growing(void *world)
@@ -111,7 +111,7 @@ static int join_growing(void *world)
 
         ck_assert_int_eq(pen_group_create(&g), 0);
         s.g = g;
-        ck_assert_int_eq(pen_group_spawn(g, NULL, spawn_sibling, &s), 0);
+        ck_assert_int_eq(pen_group_spawn(g, NULL, spawn_sibling, &s, NULL), 0);
         ck_assert_int_eq(pen_group_join(g), 0);
         world_say(world, "joined at %d", (int)pen_now());
         return 1;
@@ -125,12 +125,12 @@ static int join_failing(void *world)
         PEN_CLEANUP(pen_group_freep) struct pen_group *g = NULL;
 
         ck_assert_int_eq(pen_group_create(&g), 0);
-        ck_assert_int_eq(pen_group_spawn(g, "30", child, world), 0);
-        ck_assert_int_eq(pen_group_spawn(g, "10 then -5", child, world), 0);
-        ck_assert_int_eq(pen_group_spawn(g, "bad", slow_to_cancel, world), 0);
+        ck_assert_int_eq(pen_group_spawn(g, "30", child, world, NULL), 0);
+        ck_assert_int_eq(pen_group_spawn(g, "10 then -5", child, world, NULL), 0);
+        ck_assert_int_eq(pen_group_spawn(g, "bad", slow_to_cancel, world, NULL), 0);
         ck_assert_int_eq(pen_group_join(g), -5);
         world_say(world, "joined");
-        ck_assert_int_eq(pen_group_spawn(g, "1", child, world), -ESHUTDOWN);
+        ck_assert_int_eq(pen_group_spawn(g, "1", child, world, NULL), -ESHUTDOWN);
         ck_assert_int_eq(pen_sleep(1), 0);
         return pen_cancelling() == 0;
 }
@@ -142,10 +142,10 @@ static int body_of_failing(void *world)
         PEN_CLEANUP(pen_group_freep) struct pen_group *g = NULL;
 
         ck_assert_int_eq(pen_group_create(&g), 0);
-        ck_assert_int_eq(pen_group_spawn(g, "10 then -5", child, world), 0);
+        ck_assert_int_eq(pen_group_spawn(g, "10 then -5", child, world, NULL), 0);
         ck_assert_int_eq(pen_sleep(PEN_HOUR), -ECANCELED);
         world_say(world, "body at %d", (int)pen_now());
-        ck_assert_int_eq(pen_group_spawn(g, "1", child, world), -ESHUTDOWN);
+        ck_assert_int_eq(pen_group_spawn(g, "1", child, world, NULL), -ESHUTDOWN);
         ck_assert_int_eq(pen_group_join(g), -5);
         ck_assert_int_eq(pen_sleep(1), 0);
         return pen_cancelling() == 0;
@@ -157,7 +157,7 @@ static int masked_body_of_failing(void *world)
         PEN_CLEANUP(pen_group_freep) struct pen_group *g = NULL;
 
         ck_assert_int_eq(pen_group_create(&g), 0);
-        ck_assert_int_eq(pen_group_spawn(g, "10 then -5", child, world), 0);
+        ck_assert_int_eq(pen_group_spawn(g, "10 then -5", child, world, NULL), 0);
         pen_uncancellable_begin();
         ck_assert_int_eq(pen_sleep(20), 0);
         pen_uncancellable_end();
@@ -172,7 +172,7 @@ static int free_instead_of_join(void *world)
         struct pen_group *g = NULL;
 
         ck_assert_int_eq(pen_group_create(&g), 0);
-        ck_assert_int_eq(pen_group_spawn(g, "10 then -5", child, world), 0);
+        ck_assert_int_eq(pen_group_spawn(g, "10 then -5", child, world, NULL), 0);
         pen_uncancellable_begin();
         ck_assert_int_eq(pen_sleep(20), 0);
         pen_uncancellable_end();
@@ -188,7 +188,7 @@ static int body_with_a_scope(void *world)
         struct pen_timeout scope;
 
         ck_assert_int_eq(pen_group_create(&g), 0);
-        ck_assert_int_eq(pen_group_spawn(g, "10 then -5", child, world), 0);
+        ck_assert_int_eq(pen_group_spawn(g, "10 then -5", child, world, NULL), 0);
         pen_timeout_begin(&scope, 20);
         ck_assert_int_eq(pen_timeout_end(&scope, pen_sleep(PEN_HOUR)), -ECANCELED);
         return pen_group_join(g);
@@ -202,7 +202,7 @@ static int group_in_a_scope(void *world)
 
         pen_timeout_begin(&scope, 10);
         ck_assert_int_eq(pen_group_create(&g), 0);
-        ck_assert_int_eq(pen_group_spawn(g, "20", child, world), 0);
+        ck_assert_int_eq(pen_group_spawn(g, "20", child, world, NULL), 0);
         return pen_timeout_end(&scope, pen_group_join(g));
 }
 PLAY(deadline_around_a_join_cancels_the_children, group_in_a_scope, -ETIME, "cancelled at 10, ")
@@ -218,8 +218,8 @@ static int join_cancelled_child(void *world)
         PEN_CLEANUP(pen_group_freep) struct pen_group *g = NULL;
 
         ck_assert_int_eq(pen_group_create(&g), 0);
-        ck_assert_int_eq(pen_group_spawn(g, "30", cancelled_child, world), 0);
-        ck_assert_int_eq(pen_group_spawn(g, "10", child, world), 0);
+        ck_assert_int_eq(pen_group_spawn(g, "30", cancelled_child, world, NULL), 0);
+        ck_assert_int_eq(pen_group_spawn(g, "10", child, world, NULL), 0);
         return pen_group_join(g);
 }
 PLAY(cancelled_child_is_no_failure, join_cancelled_child, 0, "cancelled at 0, ended at 10, ")
@@ -231,11 +231,11 @@ static int cancel_group(void *world)
         PEN_CLEANUP(pen_group_freep) struct pen_group *g = NULL;
 
         ck_assert_int_eq(pen_group_create(&g), 0);
-        ck_assert_int_eq(pen_group_spawn(g, "10", child, world), 0);
-        ck_assert_int_eq(pen_group_spawn(g, NULL, resist, world), 0);
+        ck_assert_int_eq(pen_group_spawn(g, "10", child, world, NULL), 0);
+        ck_assert_int_eq(pen_group_spawn(g, NULL, resist, world, NULL), 0);
         ck_assert_int_eq(pen_sleep(1), 0);
         pen_group_cancel(g);
-        ck_assert_int_eq(pen_group_spawn(g, "1", child, world), -ESHUTDOWN);
+        ck_assert_int_eq(pen_group_spawn(g, "1", child, world, NULL), -ESHUTDOWN);
         return pen_group_join(g);
 }
 PLAY(cancelled_group_has_not_failed, cancel_group, 0, "cancelled at 1, ")
@@ -247,7 +247,8 @@ static int join_slow(void *world)
         int r;
 
         ck_assert_int_eq(pen_group_create(&g), 0);
-        ck_assert_int_eq(pen_group_spawn(g, w->result ? "bad" : "good", slow_to_cancel, w), 0);
+        ck_assert_int_eq(pen_group_spawn(g, w->result ? "bad" : "good", slow_to_cancel, w, NULL),
+                         0);
         r = pen_group_join(g);
         world_say(w, "joined, then %s", pen_sleep(1) == -ECANCELED ? "cancelled" : "not");
         return r;
@@ -291,7 +292,7 @@ static int join_bad_in_cleanup(void *world)
         ck_assert_int_eq(pen_sleep(PEN_FOREVER), -ECANCELED);
         pen_timeout_begin(&scope, 10);
         ck_assert_int_eq(pen_group_create(&g), 0);
-        ck_assert_int_eq(pen_group_spawn(g, "bad", slow_to_cancel, world), 0);
+        ck_assert_int_eq(pen_group_spawn(g, "bad", slow_to_cancel, world, NULL), 0);
         r = pen_group_join(g);
         ck_assert_int_eq(r, -EIO);
         if (((struct world *)world)->result) /* from outside, too */
@@ -326,7 +327,7 @@ static int join_when_cancelled(void *world)
         PEN_CLEANUP(pen_group_freep) struct pen_group *g = NULL;
 
         ck_assert_int_eq(pen_group_create(&g), 0);
-        ck_assert_int_eq(pen_group_spawn(g, "10", child, world), 0);
+        ck_assert_int_eq(pen_group_spawn(g, "10", child, world, NULL), 0);
         ck_assert_int_eq(pen_yield(), 0);
         pen_task_cancel(pen_task_current());
         ck_assert_int_eq(pen_group_join(g), -ECANCELED);
@@ -340,7 +341,7 @@ static int free_slow(void *world)
         struct pen_group *g = NULL;
 
         ck_assert_int_eq(pen_group_create(&g), 0);
-        ck_assert_int_eq(pen_group_spawn(g, NULL, slow_to_cancel, world), 0);
+        ck_assert_int_eq(pen_group_spawn(g, NULL, slow_to_cancel, world, NULL), 0);
         ck_assert_int_eq(pen_yield(), 0);
         pen_group_freep(&g);
         world_say(world, "freed");
@@ -368,8 +369,8 @@ static int inner_group(void *world)
         PEN_CLEANUP(pen_group_freep) struct pen_group *g = NULL;
 
         ck_assert_int_eq(pen_group_create(&g), 0);
-        ck_assert_int_eq(pen_group_spawn(g, "40", child, world), 0);
-        ck_assert_int_eq(pen_group_spawn(g, "10 then -5", child, world), 0);
+        ck_assert_int_eq(pen_group_spawn(g, "40", child, world, NULL), 0);
+        ck_assert_int_eq(pen_group_spawn(g, "10 then -5", child, world, NULL), 0);
         return pen_group_join(g);
 }
 
@@ -378,8 +379,8 @@ static int outer_group(void *world)
         PEN_CLEANUP(pen_group_freep) struct pen_group *g = NULL;
 
         ck_assert_int_eq(pen_group_create(&g), 0);
-        ck_assert_int_eq(pen_group_spawn(g, "inner", inner_group, world), 0);
-        ck_assert_int_eq(pen_group_spawn(g, "50", child, world), 0);
+        ck_assert_int_eq(pen_group_spawn(g, "inner", inner_group, world, NULL), 0);
+        ck_assert_int_eq(pen_group_spawn(g, "50", child, world, NULL), 0);
         return pen_group_join(g);
 }
 PLAY(error_climbs_through_nested_groups, outer_group, -5,
@@ -427,8 +428,8 @@ static int join_two_failures(void *world)
         PEN_CLEANUP(pen_group_freep) struct pen_group *g = NULL;
 
         ck_assert_int_eq(pen_group_create(&g), 0);
-        ck_assert_int_eq(pen_group_spawn(g, "10 then -5", child, world), 0);
-        ck_assert_int_eq(pen_group_spawn(g, "10 then -6", child, world), 0);
+        ck_assert_int_eq(pen_group_spawn(g, "10 then -5", child, world, NULL), 0);
+        ck_assert_int_eq(pen_group_spawn(g, "10 then -6", child, world, NULL), 0);
         return pen_group_join(g);
 }
 PLAY(of_two_that_fail_in_one_turn_the_first_is_told, join_two_failures, -5,
@@ -439,9 +440,9 @@ static int join_failing_cleanup(void *world)
         PEN_CLEANUP(pen_group_freep) struct pen_group *g = NULL;
 
         ck_assert_int_eq(pen_group_create(&g), 0);
-        ck_assert_int_eq(pen_group_spawn(g, "bad", slow_to_cancel, world), 0);
-        ck_assert_int_eq(pen_group_spawn(g, "good", slow_to_cancel, world), 0);
-        ck_assert_int_eq(pen_group_spawn(g, "10 then -6", child, world), 0);
+        ck_assert_int_eq(pen_group_spawn(g, "bad", slow_to_cancel, world, NULL), 0);
+        ck_assert_int_eq(pen_group_spawn(g, "good", slow_to_cancel, world, NULL), 0);
+        ck_assert_int_eq(pen_group_spawn(g, "10 then -6", child, world, NULL), 0);
         return pen_group_join(g);
 }
 PLAY(failure_while_others_clean_up_is_not_the_first_and_does_not_interrupt_them,
@@ -452,8 +453,8 @@ static int fail_in_cleanup_of_group(void *world)
         PEN_CLEANUP(pen_group_freep) struct pen_group *g = NULL;
 
         ck_assert_int_eq(pen_group_create(&g), 0);
-        ck_assert_int_eq(pen_group_spawn(g, "bad", slow_to_cancel, world), 0);
-        ck_assert_int_eq(pen_group_spawn(g, "good", slow_to_cancel, world), 0);
+        ck_assert_int_eq(pen_group_spawn(g, "bad", slow_to_cancel, world, NULL), 0);
+        ck_assert_int_eq(pen_group_spawn(g, "good", slow_to_cancel, world, NULL), 0);
         ck_assert_int_eq(pen_yield(), 0);
         pen_group_cancel(g);
         ck_assert_int_eq(pen_sleep(PEN_SEC / 2), 0);
@@ -469,8 +470,8 @@ static int leave_while_one_cleans_up(void *world)
         PEN_CLEANUP(pen_group_freep) struct pen_group *g = NULL;
 
         ck_assert_int_eq(pen_group_create(&g), 0);
-        ck_assert_int_eq(pen_group_spawn(g, "good", slow_to_cancel, world), 0);
-        ck_assert_int_eq(pen_group_spawn(g, "10 then -5", child, world), 0);
+        ck_assert_int_eq(pen_group_spawn(g, "good", slow_to_cancel, world, NULL), 0);
+        ck_assert_int_eq(pen_group_spawn(g, "10 then -5", child, world, NULL), 0);
         ck_assert_int_eq(pen_sleep(PEN_HOUR), -ECANCELED);
         if (((struct world *)world)->result == 0)
                 return -ECANCELED;
@@ -507,7 +508,7 @@ static int body_that_fails(void *world)
         PEN_CLEANUP(pen_group_freep) struct pen_group *g = NULL;
 
         ck_assert_int_eq(pen_group_create(&g), 0);
-        ck_assert_int_eq(pen_group_spawn(g, "30", child, world), 0);
+        ck_assert_int_eq(pen_group_spawn(g, "30", child, world, NULL), 0);
         ck_assert_int_eq(pen_sleep(10), 0);
         return -EPIPE;
 }
@@ -528,7 +529,7 @@ static int grow_heads(void *hydra)
         if (h->n == 20)
                 return -EIO;
         for (int i = 0; i < 2 && r == 0; i++)
-                r = pen_group_spawn(h->g, NULL, grow_heads, h);
+                r = pen_group_spawn(h->g, NULL, grow_heads, h, NULL);
         return r == -ESHUTDOWN ? 0 : r;
 }
 
@@ -540,7 +541,7 @@ static int fight_hydra(void *world)
         (void)world;
         ck_assert_int_eq(pen_group_create(&g), 0);
         h.g = g;
-        ck_assert_int_eq(pen_group_spawn(g, NULL, grow_heads, &h), 0);
+        ck_assert_int_eq(pen_group_spawn(g, NULL, grow_heads, &h, NULL), 0);
         ck_assert_int_eq(pen_group_join(g), -EIO);
         ck_assert_uint_eq(pen_group_size(g), 0);
         return h.n >= 20;
@@ -553,7 +554,7 @@ static int join_without_children_left(void *world)
 
         ck_assert_int_eq(pen_group_create(&g), 0);
         for (int i = 0; i < 5; i++) {
-                ck_assert_int_eq(pen_group_spawn(g, "3", child, world), 0);
+                ck_assert_int_eq(pen_group_spawn(g, "3", child, world, NULL), 0);
                 ck_assert_int_eq(pen_sleep(5), 0);
                 ck_assert_uint_eq(pen_group_size(g), 0);
         }
@@ -583,9 +584,9 @@ static int two_groups_fail_at_once(void *world)
         PEN_CLEANUP(pen_group_freep) struct pen_group *outer = NULL, *inner = NULL;
 
         ck_assert_int_eq(pen_group_create(&outer), 0);
-        ck_assert_int_eq(pen_group_spawn(outer, "10 then -5", child, world), 0);
+        ck_assert_int_eq(pen_group_spawn(outer, "10 then -5", child, world, NULL), 0);
         ck_assert_int_eq(pen_group_create(&inner), 0);
-        ck_assert_int_eq(pen_group_spawn(inner, "10 then -6", child, world), 0);
+        ck_assert_int_eq(pen_group_spawn(inner, "10 then -6", child, world, NULL), 0);
         ck_assert_int_eq(pen_sleep(PEN_HOUR), -ECANCELED);
         ck_assert_uint_eq(pen_cancelling(), 2);
         ck_assert_int_eq(pen_group_join(inner), -6);
@@ -604,7 +605,7 @@ static int group_fails_as_it_is_cancelled(void *world)
         PEN_CLEANUP(pen_group_freep) struct pen_group *g = NULL;
 
         ck_assert_int_eq(pen_group_create(&g), 0);
-        ck_assert_int_eq(pen_group_spawn(g, "10 then -5", child, world), 0);
+        ck_assert_int_eq(pen_group_spawn(g, "10 then -5", child, world, NULL), 0);
         pen_uncancellable_begin();
         ck_assert_int_eq(pen_sleep(20), 0);
         pen_task_cancel(pen_task_current());
@@ -623,9 +624,9 @@ static int outer_fails_in_inner_join(void *world)
         PEN_CLEANUP(pen_group_freep) struct pen_group *outer = NULL, *inner = NULL;
 
         ck_assert_int_eq(pen_group_create(&outer), 0);
-        ck_assert_int_eq(pen_group_spawn(outer, "10 then -5", child, world), 0);
+        ck_assert_int_eq(pen_group_spawn(outer, "10 then -5", child, world, NULL), 0);
         ck_assert_int_eq(pen_group_create(&inner), 0);
-        ck_assert_int_eq(pen_group_spawn(inner, "30", child, world), 0);
+        ck_assert_int_eq(pen_group_spawn(inner, "30", child, world, NULL), 0);
         ck_assert_int_eq(pen_group_join(inner), -ECANCELED);
         ck_assert_int_eq(pen_group_join(outer), -5);
         return pen_cancelling() == 0 && pen_sleep(1) == 0;
@@ -639,7 +640,7 @@ static int fails_in_cleanup_of_the_body(void *world)
         PEN_CLEANUP(pen_group_freep) struct pen_group *g = NULL;
 
         ck_assert_int_eq(pen_group_create(&g), 0);
-        ck_assert_int_eq(pen_group_spawn(g, "30 then -5", child, world), 0);
+        ck_assert_int_eq(pen_group_spawn(g, "30 then -5", child, world, NULL), 0);
         ck_assert_int_eq(pen_sleep(PEN_HOUR), -ECANCELED);
         ck_assert_uint_eq(pen_now(), 10);
         ck_assert_int_eq(pen_sleep(PEN_HOUR), -ECANCELED);
@@ -669,7 +670,7 @@ static int group_in_cleanup(void *world)
         pen_task_cancel(pen_task_current());
         ck_assert_int_eq(pen_yield(), -ECANCELED);
         ck_assert_int_eq(pen_group_create(&g), 0);
-        ck_assert_int_eq(pen_group_spawn(g, "10 then -5", child, world), 0);
+        ck_assert_int_eq(pen_group_spawn(g, "10 then -5", child, world, NULL), 0);
         ck_assert_int_eq(pen_sleep(PEN_HOUR), -ECANCELED);
         ck_assert_uint_eq(pen_cancelling(), 2);
         ck_assert_int_eq(pen_group_join(g), -5);
@@ -687,7 +688,7 @@ static int deadline_as_a_child_fails(void *world)
 
         pen_timeout_begin(&scope, 10);
         ck_assert_int_eq(pen_group_create(&g), 0);
-        ck_assert_int_eq(pen_group_spawn(g, "10 then -5", child, world), 0);
+        ck_assert_int_eq(pen_group_spawn(g, "10 then -5", child, world, NULL), 0);
         ck_assert_int_eq(pen_sleep(PEN_HOUR), -ECANCELED);
         r = pen_group_join(g);
         ck_assert_int_eq(r, -5);
@@ -698,6 +699,30 @@ static int deadline_as_a_child_fails(void *world)
 }
 PLAY(failure_goes_before_a_deadline_that_passes_with_it, deadline_as_a_child_fails, 1,
      "ended at 10, ")
+
+/* --- their tasks ---------------------------------------------------------------------------------- */
+
+static int ask_children(void *world)
+{
+        PEN_CLEANUP(pen_group_freep) struct pen_group *group = NULL;
+        struct pen_task *six, *cancelled;
+        int r;
+
+        ck_assert_int_eq(pen_group_create(&group), 0);
+        ck_assert_int_eq(pen_group_spawn(group, "10 then 6", child, world, &six), 0);
+        ck_assert_int_eq(pen_group_spawn(group, "1000 then 7", child, world, &cancelled), 0);
+        ck_assert_int_eq(pen_await(six, &r), 0);
+        ck_assert_int_eq(r, 6);
+        pen_task_cancel(cancelled); /* alone, and no failure */
+        ck_assert_int_eq(pen_group_join(group), 0);
+        ck_assert_int_eq(pen_task_result(cancelled), -ECANCELED);
+        ck_assert_int_eq(pen_task_result(six), 6);
+        pen_task_unref(six);
+        pen_task_unref(cancelled);
+        return 0;
+}
+PLAY(childs_task_tells_its_result_and_can_be_cancelled_alone, ask_children, 0,
+     "ended at 10, cancelled at 10, ")
 
 static int fail_when_cancelled(void *world)
 {
@@ -716,7 +741,7 @@ static int pass_a_deadline_on(void *world)
         ck_assert_int_eq(pen_sleep(PEN_FOREVER), -ECANCELED);
         pen_timeout_begin(&scope, 10);
         ck_assert_int_eq(pen_group_create(&g), 0);
-        ck_assert_int_eq(pen_group_spawn(g, "bad", fail_when_cancelled, world), 0);
+        ck_assert_int_eq(pen_group_spawn(g, "bad", fail_when_cancelled, world, NULL), 0);
         ck_assert_int_eq(pen_await(world_spawn(world, sleep_forever), NULL), -ECANCELED);
         pen_group_cancel(g);
         r = pen_group_join(g);
@@ -768,5 +793,6 @@ int main(void)
                 request_that_the_body_met_with_the_groups_own_is_pending_again,
                 group_in_the_cleanup_of_a_cancelled_task_keeps_the_count,
                 failure_goes_before_a_deadline_that_passes_with_it,
+                childs_task_tells_its_result_and_can_be_cancelled_alone,
                 deadline_that_was_passed_on_and_is_over_asks_nothing_more_after_a_failure);
 }

@@ -284,7 +284,7 @@ static void send_crowd(struct crowd *crowd, size_t n)
         crowd->n_good = 0;
         ck_assert_int_eq(pen_group_create(&group), 0);
         for (size_t i = 0; i < n; i++)
-                ck_assert_int_eq(pen_group_spawn(group, NULL, be_one_of_crowd, crowd), 0);
+                ck_assert_int_eq(pen_group_spawn(group, NULL, be_one_of_crowd, crowd, NULL), 0);
         ck_assert_int_eq(pen_group_join(group), 0);
         ck_assert_uint_eq(crowd->n_good, n);
 }

@@ -103,7 +103,7 @@ static size_t send_crowd(const struct pair *p, enum nginx_door door, const char 
         crowd = (struct crowd){ .p = p, .url = nginx_url(p->nginx, door, path) };
         ck_assert_int_eq(pen_group_create(&group), 0);
         for (size_t i = 0; i < n; i++)
-                ck_assert_int_eq(pen_group_spawn(group, NULL, be_one_of_crowd, &crowd), 0);
+                ck_assert_int_eq(pen_group_spawn(group, NULL, be_one_of_crowd, &crowd, NULL), 0);
         ck_assert_int_eq(pen_group_join(group), 0);
         ck_assert_uint_eq(crowd.n_good, n);
         return crowd.n_connections;
@@ -672,7 +672,7 @@ IN_LOOP(many_streams_share_one_connection_and_all_come_whole)
         pair_init_with(&p, options);
         ck_assert_int_eq(pen_group_create(&group), 0);
         for (int i = 0; i < 50; i++)
-                ck_assert_int_eq(pen_group_spawn(group, NULL, read_one_of_many, &p), 0);
+                ck_assert_int_eq(pen_group_spawn(group, NULL, read_one_of_many, &p, NULL), 0);
         ck_assert_int_eq(pen_group_join(group), 0);
         return 0;
 }

@@ -130,7 +130,7 @@ SCENARIO(groups, VIRTUAL)
 
         TRY(pen_group_create(&group));
         for (int i = 0; i < 70; i++)
-                TRY(pen_group_spawn(group, "child", nap, NULL));
+                TRY(pen_group_spawn(group, "child", nap, NULL, NULL));
         return pen_group_join(group);
 }
 
@@ -147,8 +147,24 @@ SCENARIO(waiting_for_several, VIRTUAL)
         TRY(pen_wait(both, 2, PEN_ALL_COMPLETED, PEN_SEC / 2));
         TRY(pen_as_completed_create(both, 2, PEN_MINUTE, &done));
         TRY(pen_as_completed_next(done, &next));
-        TRY(pen_shield(b, NULL));
-        return pen_gather(both, 2, NULL, 0);
+        return pen_shield(b, NULL);
+}
+
+/* Those that are gathered have ended, whatever failed: they use the frame of who gathers. */
+SCENARIO(gathering, VIRTUAL)
+{
+        PEN_CLEANUP(pen_task_unrefp) struct pen_task *a = NULL, *b = NULL;
+        struct pen_task *both[2];
+        int r;
+
+        TRY(pen_spawn(nap, NULL, &a));
+        TRY(pen_spawn(nap, NULL, &b));
+        both[0] = a;
+        both[1] = b;
+        r = pen_gather(both, 2, NULL, 0);
+        if (!pen_task_done(a) || !pen_task_done(b))
+                abort(); /* no memory for an assertion */
+        return r;
 }
 
 static int nap_for(void *item, void *arg)
@@ -277,7 +293,7 @@ SCENARIO(pools, VIRTUAL)
         TRY(pen_pool_create(&options, &pool));
         TRY(pen_group_create(&users));
         for (int i = 0; i < 4; i++)
-                TRY(pen_group_spawn(users, NULL, use_pool, pool));
+                TRY(pen_group_spawn(users, NULL, use_pool, pool, NULL));
         return pen_group_join(users);
 }
 
@@ -300,6 +316,6 @@ int main(void)
 {
         failing_init();
         return RUN_SUITE("malloc", nothing_at_all, tasks, two_hundred_tasks, deadlines, queues,
-                         locks, futures_and_calls, groups, waiting_for_several, each_of_many,
-                         generators, scopes, locals, pools, retries);
+                         locks, futures_and_calls, groups, waiting_for_several, gathering,
+                         each_of_many, generators, scopes, locals, pools, retries);
 }

@@ -1,5 +1,6 @@
 /* The Nth allocation fails, for every N: descriptors, threads, children, streams, HTTP. */
 #include "failing.h"
+#include "pki.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -11,7 +12,7 @@
 #include <base/util.h>
 #include <penstock/penstock.h>
 
-/* --- descriptors, signals, threads, children ------------------------------------------------------ */
+/* --- descriptors, signals, threads, calls_of_threads, children ------------------------------------------------------ */
 
 static void close_pair(int (*fds)[2])
 {
@@ -72,9 +73,31 @@ SCENARIO(threads, .other_error = -EAGAIN)
         return pen_to_thread(return_7, NULL, &result);
 }
 
+struct caller {
+        struct pen_loop *loop;
+        int r;
+};
+
+static int call_loop(void *arg)
+{
+        struct caller *caller = arg;
+        int result = -1;
+
+        caller->r = pen_run_threadsafe(caller->loop, return_7, NULL, PEN_MINUTE, &result);
+        return 0;
+}
+
+SCENARIO(calls_of_threads, .other_error = -EAGAIN)
+{
+        struct caller caller = { .loop = pen_loop_current() };
+
+        TRY(pen_to_thread(call_loop, &caller, NULL));
+        return caller.r;
+}
+
 static const char *const echo[] = { "/bin/cat", NULL };
 
-SCENARIO(children)
+SCENARIO(children, .other_error = -EAGAIN) /* by a thread, where there are no pidfds */
 {
         static const struct pen_process_options options = {
                 .argv = echo, .in = PEN_STDIO_PIPE, .out = PEN_STDIO_PIPE, .err = PEN_STDIO_PIPE
@@ -92,56 +115,79 @@ SCENARIO(children)
 
 /* --- streams ---------------------------------------------------------------------------------- */
 
-static int answer(void *listener)
+struct talk {
+        struct pen_listener *listener;
+        struct pen_tls *tls; /* NULL: without */
+        struct pen_group *group;
+};
+
+static int answer_line(struct pen_stream *stream, void *talk)
 {
-        PEN_CLEANUP(pen_stream_freep) struct pen_stream *stream = NULL;
+        struct pen_tls *tls = ((struct talk *)talk)->tls;
         ssize_t n;
         char *line;
 
-        TRY(pen_accept(listener, &stream));
+        if (tls)
+                TRY(pen_stream_start_tls(stream, tls, NULL, NULL));
         n = pen_stream_read_line(stream, 100, &line);
-        if (n <= 0)
-                return n < 0 ? (int)n : -ENOMEM; /* the other side has given up */
+        TRY(n);
         TRY(pen_stream_write(stream, line, (size_t)n));
         return pen_stream_shutdown(stream);
 }
 
-static int talk(const char *address)
+static int answer(void *talk)
 {
         PEN_CLEANUP(pen_stream_freep) struct pen_stream *stream = NULL;
-        char data[100];
-        int r;
 
-        TRY(pen_stream_connect(address, &stream));
-        TRY(pen_stream_write(stream, "hello\n", 6));
-        TRY(pen_stream_drain(stream));
-        r = pen_stream_read_exactly(stream, data, 6);
-        return r == -EPIPE ? -ENOMEM : r; /* so has that one */
+        TRY(pen_accept(((struct talk *)talk)->listener, &stream));
+        return answer_line(stream, talk);
 }
 
-static int talk_at(const char *at)
+static int serve(void *talk)
+{
+        return pen_serve(((struct talk *)talk)->listener, answer_line, talk);
+}
+
+static int ask(const char *address, struct pen_tls *tls)
+{
+        PEN_CLEANUP(pen_stream_freep) struct pen_stream *stream = NULL;
+        char data[6];
+
+        TRY(pen_stream_connect(address, &stream));
+        if (tls)
+                TRY(pen_stream_start_tls(stream, tls, "example.test", NULL));
+        TRY(pen_stream_write(stream, "hello\n", 6));
+        TRY(pen_stream_drain(stream));
+        return pen_stream_read_exactly(stream, data, 6);
+}
+
+/* One side that fails cancels the other. */
+static int talk_at(const char *at, int (*server)(void *talk), struct pen_tls *server_tls,
+                   struct pen_tls *client_tls)
 {
         PEN_CLEANUP(pen_listener_freep) struct pen_listener *listener = NULL;
         PEN_CLEANUP(pen_group_freep) struct pen_group *group = NULL;
+        struct talk talk = { .tls = server_tls };
         char address[100];
-        int r;
+        int r, joined;
 
         TRY(pen_listen(at, &listener));
+        talk.listener = listener;
         snprintf(address, sizeof(address), "%s", at);
         if (pen_listener_port(listener) > 0)
                 snprintf(address, sizeof(address), "127.0.0.1:%u", pen_listener_port(listener));
         TRY(pen_group_create(&group));
-        TRY(pen_group_spawn(group, NULL, answer, listener));
-        r = talk(address);
-        if (r < 0)
+        TRY(pen_group_spawn(group, NULL, server, &talk, NULL));
+        r = ask(address, client_tls);
+        if (r < 0 || server == serve)
                 pen_group_cancel(group);
-        TRY(pen_group_join(group));
-        return r;
+        joined = pen_group_join(group);
+        return joined < 0 ? joined : r;
 }
 
 SCENARIO(streams)
 {
-        return talk_at("127.0.0.1:0");
+        return talk_at("127.0.0.1:0", answer, NULL, NULL);
 }
 
 SCENARIO(unix_streams)
@@ -149,7 +195,26 @@ SCENARIO(unix_streams)
         char address[100];
 
         snprintf(address, sizeof(address), "unix:/tmp/penstock-malloc-%d", (int)getpid());
-        return talk_at(address);
+        return talk_at(address, answer, NULL, NULL);
+}
+
+/* For want of memory it refuses a connection, whose other end sees that. */
+SCENARIO(servers)
+{
+        int r = talk_at("127.0.0.1:0", serve, NULL, NULL);
+
+        return r == -EPIPE || r == -ECONNRESET ? -ENOMEM : r;
+}
+
+SCENARIO(tls_streams, .whose = FAILING_SSL)
+{
+        static const struct pen_tls_options server = { .cert_file = "both.pem" },
+                                            client = { .ca_file = "ca.pem" };
+        PEN_CLEANUP(pen_tls_freep) struct pen_tls *server_tls = NULL, *client_tls = NULL;
+
+        TRY(pen_tls_create(&server, &server_tls, NULL));
+        TRY(pen_tls_create(&client, &client_tls, NULL));
+        return talk_at("127.0.0.1:0", answer, server_tls, client_tls);
 }
 
 SCENARIO(names, .other_error = -EAGAIN)
@@ -235,8 +300,9 @@ int main(void)
 
         failing_init();
         serve_http();
-        r = RUN_SUITE("malloc_io", real_time, descriptors, signals, threads, children, streams,
-                      unix_streams, names, http);
+        r = RUN_SUITE_WITH_PKI("malloc_io", real_time, descriptors, signals, threads,
+                               calls_of_threads, children, streams, unix_streams, servers,
+                               tls_streams, names, http);
         kill(server, SIGKILL);
         return r;
 }

@@ -396,6 +396,24 @@ IN_VIRTUAL_LOOP(io_is_looked_at_after_256_resumptions_at_the_latest)
         return 0;
 }
 
+static int count_resumptions(void *n)
+{
+        *(unsigned *)n = resumptions_until_it_has_read(0);
+        return 0;
+}
+
+START_TEST(io_is_looked_at_no_sooner_in_debug_mode)
+{
+        struct pen_options options = { .clock = PEN_CLOCK_VIRTUAL };
+        unsigned plain = 0, debugged = 0;
+
+        ck_assert_int_eq(pen_run_with(&options, count_resumptions, &plain), 0);
+        options.slow_task = PEN_HOUR;
+        ck_assert_int_eq(pen_run_with(&options, count_resumptions, &debugged), 0);
+        ck_assert_uint_eq(debugged, plain);
+}
+END_TEST
+
 /* The clock is read every 16 resumptions, and each time once they turn out to be long. */
 IN_LOOP(io_is_looked_at_sooner_if_resumptions_are_long)
 {
@@ -533,6 +551,7 @@ int main(void)
                          what_a_leftover_spawns_in_its_cleanup_ends_at_once,
                          now_is_the_time_of_the_turns_beginning,
                          io_is_looked_at_after_256_resumptions_at_the_latest,
+                         io_is_looked_at_no_sooner_in_debug_mode,
                          io_is_looked_at_sooner_if_resumptions_are_long,
                          what_a_call_spawns_that_came_before_mains_end_still_runs,
                          call_that_calls_again_is_refused_when_all_tasks_have_ended,

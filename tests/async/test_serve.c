@@ -128,7 +128,7 @@ IN_LOOP(many_come_and_go)
         service_start(&s, echo);
         ck_assert_int_eq(pen_group_create(&group), 0);
         for (int i = 0; i < n; i++)
-                ck_assert_int_eq(pen_group_spawn(group, NULL, talk_much, &s), 0);
+                ck_assert_int_eq(pen_group_spawn(group, NULL, talk_much, &s, NULL), 0);
         ck_assert_int_eq(pen_group_join(group), 0);
         wait_for(&s.ended, n);
         ck_assert_int_eq(s.started, n);

@@ -711,7 +711,7 @@ IN_LOOP(many_connections_are_served_at_once)
         acceptor = spawn(accept_flood, &flood);
         ck_assert_int_eq(pen_group_create(&flood.group), 0);
         for (int i = 0; i < n; i++)
-                ck_assert_int_eq(pen_group_spawn(flood.group, NULL, talk_much, &flood), 0);
+                ck_assert_int_eq(pen_group_spawn(flood.group, NULL, talk_much, &flood, NULL), 0);
         ck_assert_int_eq(pen_group_join(flood.group), 0);
         pen_group_free(flood.group);
         ck_assert_int_eq(flood.n_talked, n);

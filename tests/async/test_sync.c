@@ -435,6 +435,52 @@ START_TEST(random_cancellation_loses_no_place)
 }
 END_TEST
 
+/* Releases both by leaving, whichever way. */
+static int hold_by_scope(void *world)
+{
+        struct world *w = world;
+        PEN_CLEANUP(pen_lock_releasep) struct pen_lock *lock = NULL;
+        PEN_CLEANUP(pen_semaphore_releasep) struct pen_semaphore *place = NULL;
+        int r = pen_lock_acquire(w->lock);
+
+        if (r < 0)
+                return r;
+        lock = w->lock;
+        r = pen_semaphore_acquire(w->semaphore);
+        if (r < 0)
+                return r;
+        place = w->semaphore;
+        return pen_sleep(1);
+}
+
+START_TEST(what_is_held_is_given_back_with_its_scope)
+{
+        PEN_CLEANUP(world_deinit) struct world w = world_with_lock();
+        struct pen_task *t;
+
+        ck_assert_int_eq(pen_semaphore_create(1, 1, &w.semaphore), 0);
+        for (int i = 0; i < 2; i++) { /* left by itself, or cancelled */
+                t = world_spawn(&w, hold_by_scope);
+                world_run_until_idle(&w);
+                ck_assert(pen_lock_locked(w.lock));
+                ck_assert_uint_eq(pen_semaphore_value(w.semaphore), 0);
+                if (i == 1)
+                        pen_task_cancel(t);
+                world_advance(&w, 1);
+                ck_assert_int_eq(pen_task_result(t), i == 1 ? -ECANCELED : 0);
+                ck_assert(!pen_lock_locked(w.lock));
+                ck_assert_uint_eq(pen_semaphore_value(w.semaphore), 1);
+        }
+        ck_assert_int_eq(pen_semaphore_acquire_nowait(w.semaphore), 0);
+        t = world_spawn(&w, hold_by_scope); /* cancelled with the lock alone */
+        world_run_until_idle(&w);
+        pen_task_cancel(t);
+        world_run_until_idle(&w);
+        ck_assert(!pen_lock_locked(w.lock));
+        ck_assert_uint_eq(pen_semaphore_value(w.semaphore), 0);
+}
+END_TEST
+
 START_TEST(made_in_a_loop_only_and_none_may_be_freed)
 {
         struct pen_lock *lock = NULL;
@@ -468,5 +514,6 @@ int main(void)
                 waiters_cancelled_before_a_release_are_skipped,
                 cancelled_waiter_passes_its_place_on,
                 bounded_semaphore_is_not_released_above_its_bound,
-                random_cancellation_loses_no_place, made_in_a_loop_only_and_none_may_be_freed);
+                random_cancellation_loses_no_place, what_is_held_is_given_back_with_its_scope,
+                made_in_a_loop_only_and_none_may_be_freed);
 }

@@ -311,7 +311,7 @@ static int accept_all(void *arg)
                         return r;
                 }
                 connection->recorder = recorder;
-                r = pen_group_spawn(recorder->connections, NULL, serve, connection);
+                r = pen_group_spawn(recorder->connections, NULL, serve, connection, NULL);
                 if (r < 0) {
                         pen_stream_free(connection->stream);
                         free(connection);
@@ -333,7 +333,7 @@ static int run(void *arg)
         recorder->listener = listener;
         recorder->connections = connections;
         if (r == 0)
-                r = pen_group_spawn(connections, "accept", accept_all, recorder);
+                r = pen_group_spawn(connections, "accept", accept_all, recorder, NULL);
         if (r < 0)
                 return r;
         printf("%u\n", pen_listener_port(listener));

@@ -509,7 +509,7 @@ static int keep(void *arg)
                 k->keeper = keeper;
                 r = pen_accept(keeper->listener, &k->stream);
                 if (r == 0)
-                        r = pen_group_spawn(keeper->group, "kept", serve_one, k);
+                        r = pen_group_spawn(keeper->group, "kept", serve_one, k, NULL);
                 else
                         free(k);
         }

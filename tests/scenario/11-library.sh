@@ -39,7 +39,7 @@ static int run(void *arg)
         if (r == 0)
                 r = pen_group_create(&group);
         for (int i = 0; i < 3 && r == 0; i++)
-                r = pen_group_spawn(group, "consumer", consumer, queue);
+                r = pen_group_spawn(group, "consumer", consumer, queue, NULL);
         for (int i = 0; i < 10 && r == 0; i++)
                 r = pen_queue_put(queue, &ticks);
         if (r == 0)

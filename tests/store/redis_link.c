@@ -229,7 +229,7 @@ static int accept_all(void *arg)
                 *guest = (struct guest){ fake, stream };
                 fake->connections++;
                 fake->last = pen_now();
-                r = pen_group_spawn(group, "guest", serve, guest);
+                r = pen_group_spawn(group, "guest", serve, guest, NULL);
         }
         return r;
 }

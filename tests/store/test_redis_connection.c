@@ -123,7 +123,7 @@ IN_LOOP(a_thousand_tasks_get_each_its_own_answers)
         ck_assert_int_eq(pen_group_create(&group), 0);
         for (int i = 0; i < 1000; i++) {
                 echoes[i] = (struct echo){ l.redis, i, 20 };
-                ck_assert_int_eq(pen_group_spawn(group, "echo", echo, &echoes[i]), 0);
+                ck_assert_int_eq(pen_group_spawn(group, "echo", echo, &echoes[i], NULL), 0);
         }
         return pen_group_join(group);
 }
@@ -141,7 +141,7 @@ IN_VIRTUAL_LOOP(what_tasks_ask_in_a_turn_leaves_in_one_write)
         ck_assert_int_eq(pen_group_create(&group), 0);
         for (int i = 0; i < 100; i++) {
                 echoes[i] = (struct echo){ l.redis, i, 1 };
-                ck_assert_int_eq(pen_group_spawn(group, "echo", echo, &echoes[i]), 0);
+                ck_assert_int_eq(pen_group_spawn(group, "echo", echo, &echoes[i], NULL), 0);
         }
         ck_assert_int_eq(pen_group_join(group), 0);
         ck_assert_uint_eq(sends, 1);

@@ -266,9 +266,9 @@ int redis_store_run(void *arg)
         int r = pen_group_create(&group);
 
         if (r == 0)
-                r = pen_group_spawn(group, "redis", redis_run, store->redis);
+                r = pen_group_spawn(group, "redis", redis_run, store->redis, NULL);
         if (r == 0 && store->options.instance)
-                r = pen_group_spawn(group, "heart", beat_heart, store);
+                r = pen_group_spawn(group, "heart", beat_heart, store, NULL);
         return r < 0 ? r : pen_group_join(group);
 }
 
