@@ -776,11 +776,11 @@ END_TEST
 /* --- a slow machine ------------------------------------------------------------------------------ */
 
 /* Each look at the clock finds that so much time has gone by. The library's own is this one, too. */
-static _Atomic long step, gone;
+static atomic_long step, gone;
 
 int clock_gettime(clockid_t id, struct timespec *t)
 {
-        long ns = gone += step, r = syscall(SYS_clock_gettime, id, t);
+        long ns = atomic_fetch_add(&gone, step), r = syscall(SYS_clock_gettime, id, t);
 
         ns += t->tv_nsec;
         t->tv_sec += ns / 1000000000;
