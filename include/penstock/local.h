@@ -20,7 +20,8 @@ struct pen_task_local {
 
 /* Takes `value`, which tasks may come to share: it is freed when the last of those that see it has
  * ended or set another one. NULL is a value too, free_value gets it.  -ENXIO: not called from a task.
- * -ENOMEM. */
+ * -ENOMEM. What is spawned on the loop's own stack (by a callback, or inside pen_on_thread_stack) starts
+ * with none. */
 int pen_task_local_set(const struct pen_task_local *variable, void *value);
 
 /* NULL: it was never set, or this is no task. The value stays valid until this task sets another. */
