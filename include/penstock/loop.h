@@ -61,8 +61,9 @@ struct pen_loop *pen_loop_current(void);
 pen_usec pen_now(void);
 
 /* From any thread: runs fn(arg) on the loop's own stack, soon, in the order of the calls. `fn` must
- * not suspend. The loop must outlive the call (not the function).
- * -ENOMEM.
+ * not suspend. The loop must outlive the call (not the function). What is called when the last task
+ * has ended can neither spawn (-ENXIO) nor call again.
+ * -ENOMEM.  -ESHUTDOWN: so it is.
  */
 int pen_call_threadsafe(struct pen_loop *loop, void (*fn)(void *arg), void *arg);
 

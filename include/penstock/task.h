@@ -51,7 +51,8 @@ const char *pen_task_name(struct pen_task *task);
 /* Waits until the task has ended. 0: it has, and *ret_result (may be NULL) is what it returned,
  * even if that is negative; C differs: also -ECANCELED.  -EDEADLK: it is the caller.
  * Cancelled, now or before: as in asyncio the request goes to the awaited task. This call then waits
- * on, and answers -ECANCELED if that task ended with -ECANCELED; if it chose to return something else, 0.
+ * on, and answers -ECANCELED if that task ended with -ECANCELED; if it chose to return something else, 0;
+ * and if it ended without having met the request, 0, and that stays pending here (C differs).
  */
 PEN_ASYNC int pen_await(struct pen_task *task, int *ret_result);
 

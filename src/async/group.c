@@ -13,7 +13,7 @@ struct pen_group {
         bool stopping;    /* its children were cancelled, or it was joined: it takes no more */
         bool joining;     /* the parent waits for the children */
         bool interrupted; /* the parent was cancelled by us: a child failed while it was elsewhere */
-        struct request request;
+        uint64_t request;
 };
 
 int pen_group_create(struct pen_group **ret_group)
@@ -83,7 +83,7 @@ void group_child_ended(struct pen_group *group, struct pen_task *child)
                 pen_group_cancel(group);
                 if (!group->joining) {
                         group->interrupted = true;
-                        task_request(group->parent, &group->request);
+                        group->request = task_request(group->parent);
                 }
         }
         if (group->n == 0 && group->joining)
@@ -94,7 +94,7 @@ void group_child_ended(struct pen_group *group, struct pen_task *child)
 static void take_request_back(struct pen_group *group)
 {
         if (group->interrupted)
-                task_take_back(group->parent, &group->request);
+                task_take_back(group->parent, group->request);
         group->interrupted = false;
 }
 

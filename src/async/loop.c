@@ -68,9 +68,9 @@ static bool time_to_poll(struct pen_loop *loop)
                 watch_next(loop);
         loop->resumed += loop->slice;
         loop->budget = 1;
-        if (loop->resumed >= RESUMPTIONS_MAX)
-                return true;
-        if (now - loop->polled >= RUN_MAX && loop->resumed > 1) /* each turn runs one at least */
+        /* One runs in any case, however long we were kept from it. */
+        if (loop->resumed >= RESUMPTIONS_MAX ||
+            (loop->resumed > 1 && now - loop->polled >= RUN_MAX))
                 return true;
         loop->budget = now - loop->looked < RUN_MAX / 4 ? loop->slice : 1;
         loop->looked = now;

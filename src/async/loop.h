@@ -9,6 +9,7 @@
 
 #include <event2/event.h>
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include <async/stack.h>
 #include <async/switch.h>
@@ -117,6 +118,7 @@ struct pen_loop {
         struct pen_task root;
         struct pen_task *ended; /* to be reaped by the root */
         bool ending;            /* main has ended: all others are cancelled */
+        atomic_bool closed;     /* it takes no more calls: other threads look */
         struct errand errand;
 
         struct stack_pool stacks;
@@ -257,16 +259,11 @@ static inline struct mark task_mark(const struct pen_task *task)
  * them. */
 void task_redeliver(struct pen_task *task, struct mark since);
 
-/* A cancellation that its maker will take back: a timeout's, a group's. */
-struct request {
-        uint64_t number;
-        bool passed_on; /* to the task that this one waits for */
-};
-
-void task_request(struct pen_task *task, struct request *request);
+/* A cancellation that its maker will take back: a timeout's, a group's. Answers its number. */
+uint64_t task_request(struct pen_task *task);
 
 /* Answers how many requests remain, as pen_uncancel. */
-unsigned task_take_back(struct pen_task *task, struct request *request);
+unsigned task_take_back(struct pen_task *task, uint64_t request);
 
 /* The first line of every PEN_ASYNC function: delivers what is pending. */
 static inline int task_checkpoint(struct pen_task *task)

@@ -193,24 +193,14 @@ def tasks(loop):
 
 def callers(task):
     """The `sp` of each stack that the task is on below its present one: it is in a generator, which
-    borrows the task, and keeps where it was called from."""
-    bodies = [
-        gen
-        for gen in entries(task["loop"]["generators"], "struct pen_gen")
-        if int(gen["task"]) == int(task.address)
-    ]
-    at = int(task["stack"]["low"])
-    while True:
-        body = next((b for b in bodies if on_stack(b["stack"], at)), None)
-        if body is None:
-            return
-        bodies.remove(body)
-        at = int(body["caller"]["context"]["sp"])
-        yield at
-
-
-def on_stack(stack, address):
-    return int(stack["low"]) <= address < int(stack["top"])
+    lends the task its stack, and keeps where it was called from."""
+    generators = entries(task["loop"]["generators"], "struct pen_gen")
+    lent = {int(gen["stack"]): gen["caller"] for gen in generators}
+    stack = int(task["stack"])
+    while stack in lent:
+        caller = lent.pop(stack)
+        yield int(caller["context"]["sp"])
+        stack = int(caller["stack"])
 
 
 def name_of(task):

@@ -60,6 +60,7 @@ static bool run_due_timers(struct pen_loop *loop)
 static void poll_events(struct pen_loop *loop, pen_usec usec)
 {
         struct timeval tv;
+        int how = EVLOOP_ONCE;
 
         if (UNLIKELY(loop->watch) && usec > 0)
                 usec = watch_wait(loop, usec);
@@ -71,9 +72,10 @@ static void poll_events(struct pen_loop *loop, pen_usec usec)
                 usec = MIN(usec, PEN_DAY);
                 tv.tv_sec = (time_t)(usec / PEN_SEC);
                 tv.tv_usec = (suseconds_t)(usec % PEN_SEC);
-                event_add(loop->alarm, &tv);
+                if (event_add(loop->alarm, &tv) < 0) /* no memory: better too early than never */
+                        how |= EVLOOP_NONBLOCK;
         }
-        event_base_loop(loop->base, EVLOOP_ONCE);
+        event_base_loop(loop->base, how);
         loop_awake(loop);
 }
 
@@ -186,8 +188,11 @@ static void run_public_call(struct thread_call *call)
 
 int pen_call_threadsafe(struct pen_loop *loop, void (*fn)(void *arg), void *arg)
 {
-        struct public_call *public = malloc(sizeof(*public));
+        struct public_call *public;
 
+        if (atomic_load(&loop->closed))
+                return -ESHUTDOWN;
+        public = malloc(sizeof(*public));
         if (!public)
                 return -ENOMEM;
         *public = (struct public_call){ .call.fn = run_public_call, .fn = fn, .arg = arg };

@@ -127,7 +127,9 @@ int loop_create(const struct pen_options *options, struct pen_loop **ret_loop)
 void loop_free(struct pen_loop *loop)
 {
         watch_free(TAKE(loop->watch));
-        loop->ending = true; /* for calls that come now */
+        current_loop = NULL; /* what is called now can spawn nothing: nobody would run it */
+        loop->ending = true;
+        atomic_store(&loop->closed, true);
         loop_resolver_free(loop);
         loop_threads_free(loop);
         loop_signals_free(loop);
@@ -146,7 +148,6 @@ void loop_free(struct pen_loop *loop)
         heap_deinit(&loop->timers);
         pthread_mutex_destroy(&loop->lock);
         free(loop);
-        current_loop = NULL;
 }
 
 struct pen_loop *pen_loop_current(void)
@@ -167,24 +168,23 @@ static void cancel_all(struct pen_loop *loop)
                 pen_task_cancel(list_entry(i, struct pen_task, link));
 }
 
-static void log_deadlock(struct pen_loop *loop)
+/* A deadlock is told of once: those who wait uninterruptibly stay in it. */
+static void turn(struct pen_loop *loop, bool *told)
 {
-        loop_log_tasks(loop, PEN_LOG_ERROR, "deadlock: every task waits for another one");
+        if (loop_turn(loop, true))
+                return;
+        if (!*told)
+                loop_log_tasks(loop, PEN_LOG_ERROR, "deadlock: every task waits for another one");
+        *told = true;
+        cancel_all(loop);
 }
 
-static void end_leftovers(struct pen_loop *loop)
+static void end_leftovers(struct pen_loop *loop, bool *told)
 {
-        bool told = false;
-
+        loop_run_calls(loop); /* they may spawn */
         cancel_all(loop);
-        while (loop->n_tasks > 0) {
-                if (loop_turn(loop, true))
-                        continue;
-                if (!told)
-                        log_deadlock(loop);
-                told = true;
-                cancel_all(loop);
-        }
+        while (loop->n_tasks > 0)
+                turn(loop, told);
 }
 
 int pen_run_with(const struct pen_options *options, int (*fn)(void *arg), void *arg)
@@ -192,6 +192,7 @@ int pen_run_with(const struct pen_options *options, int (*fn)(void *arg), void *
         static const struct pen_spawn_options as_main = { .name = "main" };
         struct pen_loop *loop;
         struct pen_task *main_task;
+        bool told = false;
         int r;
 
         r = loop_create(options, &loop);
@@ -202,15 +203,11 @@ int pen_run_with(const struct pen_options *options, int (*fn)(void *arg), void *
                 goto out;
         loop_cancel_on_interrupt(loop, main_task);
         while (!pen_task_done(main_task))
-                if (!loop_turn(loop, true)) {
-                        log_deadlock(loop);
-                        pen_task_cancel(main_task);
-                        cancel_all(loop);
-                }
+                turn(loop, &told);
         r = pen_task_result(main_task);
         loop->ending = true; /* what leftovers spawn in their cleanup is cancelled as they are */
         do
-                end_leftovers(loop);
+                end_leftovers(loop, &told);
         while (loop_generators_close(loop));
         pen_task_unref(main_task);
 out:

@@ -154,9 +154,10 @@ bool pen_task_cancel(struct pen_task *task)
         /* One that waits for another passes the request on, and gets that one's end. Bounded, for
          * they may wait for each other. */
         for (size_t n = task->loop->n_tasks; n > 0; n--) {
-                if (!task->awaits || task->uncancellable > 0)
+                if (!task->awaits || task->uncancellable > 0 || task->undelivered > 0)
                         break;
                 task->cancelling++;
+                task->delivered = ++task->requests; /* to the other one */
                 task->forwarded = true;
                 task = task->awaits;
         }
@@ -205,17 +206,15 @@ void task_redeliver(struct pen_task *task, struct mark since)
         update_interrupt(task);
 }
 
-void task_request(struct pen_task *task, struct request *request)
+uint64_t task_request(struct pen_task *task)
 {
-        uint64_t before = task->requests;
-
         pen_task_cancel(task);
-        *request = (struct request){ task->requests, task->requests == before };
+        return task->requests;
 }
 
-unsigned task_take_back(struct pen_task *task, struct request *request)
+unsigned task_take_back(struct pen_task *task, uint64_t request)
 {
-        if (!request->passed_on && request->number > task->delivered && task->undelivered > 0)
+        if (request > task->delivered && task->undelivered > 0)
                 task->undelivered--;
         return uncancel(task);
 }
@@ -260,6 +259,7 @@ static int await(struct pen_task *task, bool pass_on, int *ret_result)
 {
         struct pen_task *self = task->loop->current;
         struct awaiting awaiting = { .hook.fn = wake_waiter, .waiter = self };
+        struct mark before = task_mark(self);
         int r = task_checkpoint(self);
         /* What is pending goes on as if it came while we wait: the task may use what is ours. */
         bool passed = r < 0 && pass_on && task != self && pen_task_cancel(task);
@@ -279,6 +279,8 @@ static int await(struct pen_task *task, bool pass_on, int *ret_result)
                         return r;
                 if (self->forwarded && task->result == -ECANCELED)
                         return -ECANCELED;
+                if (self->forwarded && task->undelivered > 0)
+                        task_redeliver(self, before); /* it has not met what went on to it */
         }
         task->retrieved = true;
         if (ret_result)

@@ -14,6 +14,7 @@ struct thread_pool {
         pthread_mutex_t lock; /* of what follows, and of the state of all work */
         pthread_cond_t changed;
         struct list queue;
+        size_t n_queued;
         unsigned n_threads, n_idle;
         unsigned n_abandoned; /* threads in a call that nobody waits for */
         bool closing;
@@ -100,12 +101,19 @@ static void tell_loop(struct thread_call *call)
                 free_work(work);
 }
 
+/* Called with the lock held. */
+static void unqueue(struct work *work)
+{
+        list_remove(&work->link);
+        work->pool->n_queued--;
+}
+
 /* Called and left with the lock held. */
 static void do_work(struct thread_pool *pool, struct work *work)
 {
         int result;
 
-        list_remove(&work->link);
+        unqueue(work);
         work->state = WORK_RUNNING;
         pthread_mutex_unlock(&pool->lock);
         result = work->fn(work->arg);
@@ -174,12 +182,13 @@ static int submit(struct thread_pool *pool, struct work *work)
 
         pthread_mutex_lock(&pool->lock);
         list_append(&pool->queue, &work->link);
-        if (pool->n_idle > 0)
+        pool->n_queued++;
+        if (pool->n_queued <= pool->n_idle) /* which have not all heard of what was queued before */
                 pthread_cond_signal(&pool->changed);
         else if (pool->n_threads < pool->max)
                 r = start_thread(pool);
         if (r < 0 && pool->n_threads == 0)
-                list_remove(&work->link);
+                unqueue(work);
         else
                 r = 0; /* a thread there is will come to it */
         pthread_mutex_unlock(&pool->lock);
@@ -207,7 +216,7 @@ static enum work_state withdraw(struct work *work, enum work_state instead)
         pthread_mutex_lock(&pool->lock);
         state = work->state;
         if (state == WORK_QUEUED) {
-                list_remove(&work->link);
+                unqueue(work);
         } else if (state == WORK_RUNNING && instead == WORK_ABANDONED) {
                 work->state = WORK_ABANDONED;
                 pool->n_abandoned++;

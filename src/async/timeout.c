@@ -8,10 +8,10 @@
 struct scope {
         struct timer timer;
         struct pen_task *task; /* NULL: not in a task */
-        unsigned cancelling;   /* of the task, at `begin` */
+        unsigned cancelling;   /* requests that the task had met at `begin` */
         bool expired;
         bool starved; /* so it did at once, for want of memory: better too early than never */
-        struct request request;
+        uint64_t request;
 };
 
 _Static_assert(sizeof(struct scope) <= sizeof(struct pen_timeout), "opaque is too small");
@@ -26,7 +26,7 @@ static void expire(struct timer *timer)
         struct scope *scope = container_of(timer, struct scope, timer);
 
         scope->expired = true;
-        task_request(scope->task, &scope->request);
+        scope->request = task_request(scope->task);
 }
 
 void pen_timeout_begin_at(struct pen_timeout *timeout, pen_usec when)
@@ -36,7 +36,7 @@ void pen_timeout_begin_at(struct pen_timeout *timeout, pen_usec when)
         *scope = (struct scope){ .timer = TIMER_INIT(expire), .task = pen_task_current() };
         if (!scope->task)
                 return;
-        scope->cancelling = scope->task->cancelling;
+        scope->cancelling = task_mark(scope->task).cancelling;
         scope->starved = timer_start(scope->task->loop, &scope->timer, when) < 0;
         if (scope->starved)
                 expire(&scope->timer);
@@ -73,7 +73,7 @@ int pen_timeout_end(struct pen_timeout *timeout, int r)
         timer_stop(scope->task->loop, &scope->timer);
         if (!scope->expired)
                 return r;
-        if (task_take_back(scope->task, &scope->request) <= scope->cancelling && r == -ECANCELED)
+        if (task_take_back(scope->task, scope->request) <= scope->cancelling && r == -ECANCELED)
                 return scope->starved ? -ENOMEM : -ETIME;
         return r;
 }

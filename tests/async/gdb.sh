@@ -73,15 +73,26 @@ tasks_are_listed() {
                 '^ *6  newborn +ready +[(]after its first run[)]$'
 }
 
+# address NAME: what the first line of @sleeper that has it says
+address() { sed -n "s/.*$1\\(0x[0-9a-f]*\\).*/\\1/p" "$work/@sleeper" | head -n 1; }
+
 sleeper_is_shown() {
         says @sleeper '^ *2  sleeper ' '^#.* task_suspend ' '^#.* pen_sleep ' \
-                '^#.* inner_wait ' '^#.* inner_wait ' '^#.* inner_wait ' \
+                '^#.* inner_wait .*=0[)]' '^#.* inner_wait .*=1[)]' '^#.* inner_wait .*=2[)]' \
                 '^#.* outer_wait ' '^#.* sleeper ' '^#.* task_main ' '^#.* first_run '
         grep '^#' "$work/@sleeper" | head -n 1 | grep -q '^#0 ' ||
                 violation 'frames are not counted from 0' @sleeper
         if grep -q look_here "$work/@sleeper"; then
                 violation "the running task's frames are in the sleeper's backtrace" @sleeper
         fi
+        # One is in a register that the switch has saved, the other one in memory.
+        case "$(address 'task_suspend (task=') $(address 'task_main (arg=')" in
+        ' '* | *' ') ;; # optimized away
+        *)
+                [ "$(address 'task_suspend (task=')" = "$(address 'task_main (arg=')" ] ||
+                        violation 'registers are mixed up' @sleeper
+                ;;
+        esac
         ends_cleanly @sleeper
 }
 
@@ -117,7 +128,7 @@ sleeper_is_shown
 pager_is_shown
 says @newborn '^ *6  newborn ' '^#0 '
 ends_cleanly @newborn
-says @all '^ *1  main ' '^#.* run ' '^ *2  sleeper ' '^#.* outer_wait ' '^ *3  waiter ' '^#.* pen_await ' \
+says @all '^ *1  main ' '^#.* run ' '^ *2  sleeper ' '^#.* outer_wait ' '^ *3  waiter ' '^#.* waiter ' \
         '^ *5  task-5 ' '^#0 .*look_here' '^ *6  newborn '
 says @again '^#1 .* runner ' '^#0 .*look_here' '^#1 .* runner ' '^#2 .* task_main '
 says @unknown 'no task 77'

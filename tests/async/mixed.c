@@ -30,8 +30,7 @@ void note(struct actor *a, const char *what, int r)
                         a->a_child ? "'s child" : "", what, r);
 }
 
-/* Is there a request that the actor has to meet at its next call? */
-static bool has_cause(const struct actor *a)
+bool has_cause(const struct actor *a)
 {
         bool cause = a->told || a->sibling_failed;
 
@@ -74,7 +73,8 @@ void deadline_begin(struct actor *a, struct deadline *d, pen_usec usec)
                 .outer = a->deadline,
                 .due = pen_now() + usec,
                 .told_before = a->n_told,
-                .outer_before = a->deadline && pen_timeout_expired(&a->deadline->scope),
+                .told = a->told,
+                .outer_before = a->deadline && a->deadline->met,
         };
         pen_timeout_begin(&d->scope, usec);
         a->deadline = d;
@@ -84,7 +84,7 @@ int deadline_end(struct actor *a, struct deadline *d, int r)
 {
         bool expired = pen_timeout_expired(&d->scope);
         bool outer = d->outer && pen_timeout_expired(&d->outer->scope) && !d->outer_before;
-        bool others = outer || a->n_told > d->told_before;
+        bool others = outer || d->told || a->n_told > d->told_before;
         int answer = pen_timeout_end(&d->scope, r);
 
         a->deadline = d->outer;

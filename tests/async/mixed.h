@@ -73,7 +73,8 @@ struct deadline {
         pen_usec due;
         bool met;             /* the actor has had its -ECANCELED */
         unsigned told_before; /* of the actor, at the begin */
-        bool outer_before;    /* the outer one had expired then */
+        bool told;            /* and what that was had not been met then */
+        bool outer_before;    /* the outer one had been met then */
 };
 
 struct actor {
@@ -105,6 +106,9 @@ int answered(struct actor *a, const char *what, int r);
 
 /* The same of a call that, once cancelled, waits until others have ended: `error` is theirs. */
 void ended(struct actor *a, const char *what, int r, int error);
+
+/* Is there a request that the actor has to meet at its next call? */
+bool has_cause(const struct actor *a);
 
 /* All requests have been met. */
 void meet_causes(struct actor *a);

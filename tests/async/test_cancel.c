@@ -431,20 +431,107 @@ START_TEST(waiter_of_one_that_has_not_run_passes_its_cancellation_on)
 }
 END_TEST
 
+/* Does not look at requests. */
+static int sleep_deaf(void *usec)
+{
+        int r;
+
+        pen_uncancellable_begin();
+        r = pen_sleep(*(pen_usec *)usec);
+        pen_uncancellable_end();
+        return r;
+}
+
+static int await_and_sleep(void *world)
+{
+        struct world *w = world;
+        int result = -1;
+
+        ck_assert_int_eq(pen_await(w->task, &result), 0);
+        ck_assert_int_eq(result, 0);
+        ck_assert_uint_eq(pen_now(), 10);
+        ck_assert_uint_eq(pen_cancelling(), 1);
+        ck_assert_int_eq(pen_sleep(1), -ECANCELED);
+        ck_assert_int_eq(pen_sleep(1), 0); /* once */
+        return 1;
+}
+
+START_TEST(request_that_the_awaited_has_not_met_stays_with_who_awaited_it)
+{
+        pen_usec usec = 10;
+
+        /* Cancelled before it waits; meanwhile; and when the awaited can run, but has not. */
+        for (pen_usec when = 0; when <= 10; when += 5) {
+                struct pen_task *waiter;
+                PEN_CLEANUP(world_deinit) struct world w;
+
+                world_init(&w);
+                w.task = world_spawn_arg(&w, sleep_deaf, &usec);
+                waiter = world_spawn(&w, await_and_sleep);
+                if (when > 0)
+                        world_advance(&w, when - 1);
+                w.loop->now = when;
+                pen_task_cancel(waiter);
+                world_advance(&w, 100);
+                ck_assert_int_eq(pen_task_result(waiter), 1);
+        }
+}
+END_TEST
+
+static int await_the_waiter(void *world)
+{
+        struct world *w = world;
+        int result;
+
+        ck_assert_int_eq(pen_await(w->tasks[1], &result), 0);
+        ck_assert_int_eq(result, 7);
+        ck_assert_int_eq(pen_yield(), -ECANCELED);
+        ck_assert_int_eq(pen_yield(), 0);
+        return 1;
+}
+
+static int await_and_return(void *world)
+{
+        struct world *w = world;
+
+        ck_assert_int_eq(pen_await(w->task, NULL), 0);
+        return 7; /* nor has this one met it */
+}
+
+START_TEST(request_that_nobody_in_a_chain_of_awaits_has_met_comes_back_to_its_beginning)
+{
+        PEN_CLEANUP(world_deinit) struct world w;
+        struct pen_task *first;
+        pen_usec usec = 10;
+
+        world_init(&w);
+        w.task = world_spawn_arg(&w, sleep_deaf, &usec);
+        world_spawn(&w, await_and_return);
+        first = world_spawn(&w, await_the_waiter);
+        world_run_until_idle(&w);
+        pen_task_cancel(first);
+        world_advance(&w, 100);
+        ck_assert_int_eq(pen_task_result(first), 1);
+}
+END_TEST
+
 int main(void)
 {
-        return RUN_SUITE("cancel", pending_request_goes_to_the_awaited_and_its_end_is_waited_for,
-                         pending_request_of_one_who_is_awaited_in_turn_comes_back,
-                         deadline_that_has_passed_goes_to_the_awaited_too,
-                         cancelled_while_its_wakeup_is_under_way_it_is_cancelled_once,
-                         request_that_was_never_met_changes_no_result,
-                         task_may_ignore_cancellations_each_of_which_is_delivered,
-                         requests_are_taken_back_one_by_one_as_blocks_end,
-                         uncancel_above_zero_leaves_the_delivery_pending,
-                         two_that_cancel_each_other_and_themselves_end,
-                         wakeup_that_is_under_way_does_not_hide_a_cancellation,
-                         waiter_and_awaited_may_both_be_cancelled,
-                         end_of_a_cancelled_task_does_not_cancel_those_who_await_it,
-                         cancelled_twice_before_its_first_run_it_meets_one,
-                         waiter_of_one_that_has_not_run_passes_its_cancellation_on);
+        return RUN_SUITE(
+                "cancel", pending_request_goes_to_the_awaited_and_its_end_is_waited_for,
+                pending_request_of_one_who_is_awaited_in_turn_comes_back,
+                deadline_that_has_passed_goes_to_the_awaited_too,
+                cancelled_while_its_wakeup_is_under_way_it_is_cancelled_once,
+                request_that_was_never_met_changes_no_result,
+                task_may_ignore_cancellations_each_of_which_is_delivered,
+                requests_are_taken_back_one_by_one_as_blocks_end,
+                uncancel_above_zero_leaves_the_delivery_pending,
+                two_that_cancel_each_other_and_themselves_end,
+                wakeup_that_is_under_way_does_not_hide_a_cancellation,
+                waiter_and_awaited_may_both_be_cancelled,
+                end_of_a_cancelled_task_does_not_cancel_those_who_await_it,
+                cancelled_twice_before_its_first_run_it_meets_one,
+                waiter_of_one_that_has_not_run_passes_its_cancellation_on,
+                request_that_the_awaited_has_not_met_stays_with_who_awaited_it,
+                request_that_nobody_in_a_chain_of_awaits_has_met_comes_back_to_its_beginning);
 }

@@ -12,7 +12,10 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
 
 #include <async/debug.h>
 #include <penstock/debug.h>
@@ -770,6 +773,53 @@ START_TEST(debug_mode_changes_no_order)
 }
 END_TEST
 
+/* --- a slow machine ------------------------------------------------------------------------------ */
+
+/* Each look at the clock finds that so much time has gone by. The library's own is this one, too. */
+static _Atomic long step, gone;
+
+int clock_gettime(clockid_t id, struct timespec *t)
+{
+        long ns = gone += step, r = syscall(SYS_clock_gettime, id, t);
+
+        ns += t->tv_nsec;
+        t->tv_sec += ns / 1000000000;
+        t->tv_nsec = ns % 1000000000;
+        return (int)r;
+}
+
+static int yield_100_times(void *arg)
+{
+        int r = 0;
+
+        (void)arg;
+        for (int i = 0; i < 100 && r == 0; i++)
+                r = pen_yield();
+        return r;
+}
+
+static int yield_on_a_slow_machine(void *arg)
+{
+        struct pen_task *other;
+        int r, result;
+
+        ck_assert_int_eq(pen_spawn(yield_100_times, NULL, &other), 0);
+        step = 200 * 1000;
+        r = yield_100_times(arg);
+        if (r == 0)
+                r = pen_await(other, &result);
+        step = 0;
+        pen_task_unref(other);
+        return r < 0 ? r : result;
+}
+
+START_TEST(machine_too_slow_for_its_slices_is_no_deadlock)
+{
+        ck_assert_int_eq(run_debugged(PEN_CLOCK_REAL, yield_on_a_slow_machine, NULL), 0);
+        ck_assert_ptr_null(strstr(said.text, "deadlock"));
+}
+END_TEST
+
 int main(void)
 {
         return RUN_SUITE(
@@ -788,5 +838,6 @@ int main(void)
                 deadlock_in_real_time_is_told_with_all_tasks,
                 same_seed_same_hash_and_another_order_another,
                 hash_is_of_the_order_and_its_times_not_of_the_seed,
-                without_a_seed_or_a_loop_there_is_no_hash, debug_mode_changes_no_order);
+                without_a_seed_or_a_loop_there_is_no_hash, debug_mode_changes_no_order,
+                machine_too_slow_for_its_slices_is_no_deadlock);
 }

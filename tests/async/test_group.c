@@ -724,6 +724,45 @@ static int ask_children(void *world)
 PLAY(childs_task_tells_its_result_and_can_be_cancelled_alone, ask_children, 0,
      "ended at 10, cancelled at 10, ")
 
+static int fail_when_cancelled(void *world)
+{
+        (void)world;
+        ck_assert_int_eq(pen_sleep(PEN_FOREVER), -ECANCELED);
+        return -EIO;
+}
+
+/* In the cleanup of a cancelled task: one request is outstanding, and stays so. */
+static int pass_a_deadline_on(void *world)
+{
+        PEN_CLEANUP(pen_group_freep) struct pen_group *g = NULL;
+        struct pen_timeout scope;
+        int r;
+
+        ck_assert_int_eq(pen_sleep(PEN_FOREVER), -ECANCELED);
+        pen_timeout_begin(&scope, 10);
+        ck_assert_int_eq(pen_group_create(&g), 0);
+        ck_assert_int_eq(pen_group_spawn(g, "bad", fail_when_cancelled, world, NULL), 0);
+        ck_assert_int_eq(pen_await(world_spawn(world, sleep_forever), NULL), -ECANCELED);
+        pen_group_cancel(g);
+        r = pen_group_join(g);
+        ck_assert_int_eq(r, -EIO);
+        ck_assert_int_eq(pen_timeout_end(&scope, r), -EIO);
+        ck_assert_uint_eq(pen_cancelling(), 1);
+        ck_assert_int_eq(pen_sleep(10), 0); /* nobody else has asked */
+        return 1;
+}
+
+START_TEST(deadline_that_was_passed_on_and_is_over_asks_nothing_more_after_a_failure)
+{
+        PEN_CLEANUP(world_deinit) struct world w;
+        struct pen_task *t = play(&w, pass_a_deadline_on);
+
+        pen_task_cancel(t);
+        world_advance(&w, 100);
+        ck_assert_int_eq(pen_task_result(t), 1);
+}
+END_TEST
+
 int main(void)
 {
         return RUN_SUITE(
@@ -754,5 +793,6 @@ int main(void)
                 request_that_the_body_met_with_the_groups_own_is_pending_again,
                 group_in_the_cleanup_of_a_cancelled_task_keeps_the_count,
                 failure_goes_before_a_deadline_that_passes_with_it,
-                childs_task_tells_its_result_and_can_be_cancelled_alone);
+                childs_task_tells_its_result_and_can_be_cancelled_alone,
+                deadline_that_was_passed_on_and_is_over_asks_nothing_more_after_a_failure);
 }

@@ -21,6 +21,11 @@ static void close_pair(int (*fds)[2])
                         close((*fds)[i]);
 }
 
+SCENARIO(real_time)
+{
+        return pen_sleep(PEN_MSEC);
+}
+
 SCENARIO(descriptors)
 {
         PEN_CLEANUP(close_pair) int fds[2] = { -1, -1 };
@@ -304,8 +309,9 @@ int main(void)
 
         failing_init();
         serve_http();
-        r = RUN_SUITE_WITH_PKI("malloc_io", descriptors, signals, threads, calls_of_threads,
-                               children, streams, unix_streams, servers, tls_streams, names, http);
+        r = RUN_SUITE_WITH_PKI("malloc_io", real_time, descriptors, signals, threads,
+                               calls_of_threads, children, streams, unix_streams, servers,
+                               tls_streams, names, http);
         kill(server, SIGKILL);
         return r;
 }

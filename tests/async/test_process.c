@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -60,6 +61,22 @@ static void run_in_loop(int (*fn)(void *arg))
                 ck_assert_msg(real_now() < end, "from %zu descriptors to %zu", n,
                               count_descriptors());
         assert_no_child();
+}
+
+/* Of those: what the kernel made to tell of a child's end. */
+static size_t count_pidfds(void)
+{
+        char path[64], target[64];
+        size_t n = 0;
+
+        for (int fd = 0; fd < 1024; fd++) {
+                ssize_t size;
+
+                snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+                size = readlink(path, target, sizeof(target));
+                n += size > 0 && memmem(target, (size_t)size, "pidfd", 5);
+        }
+        return n;
 }
 
 /* A test whose body is a task: it ends with `return 0`. Whatever it does, no descriptor and no
@@ -323,6 +340,17 @@ START_TEST(loop_leaves_a_handler_of_sigpipe_alone)
 END_TEST
 
 /* --- how a child ends ------------------------------------------------------------------------- */
+
+TASK_TEST(end_is_told_by_a_pidfd_where_there_is_one)
+{
+        PEN_CLEANUP(pen_process_freep) struct pen_process *p = shell("read line");
+        int fd = (int)syscall(SYS_pidfd_open, getpid(), 0);
+
+        ck_assert_uint_eq(count_pidfds(), fd < 0 ? 0 : 2); /* this one and the child's */
+        if (fd >= 0)
+                close(fd);
+        return 0;
+}
 
 TASK_TEST(exits_and_signals_are_told_apart)
 {
@@ -1025,11 +1053,11 @@ int main(void)
                 child_gets_the_environment_and_directory_it_is_given,
                 null_is_the_default_for_all_three, pipes_come_right_though_our_own_three_are_closed,
                 loop_ignores_sigpipe, loop_leaves_a_handler_of_sigpipe_alone,
-                exits_and_signals_are_told_apart, core_dump_is_told,
-                what_cannot_be_executed_is_told_at_once, argument_that_is_too_long_is_told,
-                lack_of_descriptors_is_told_and_leaks_none, no_loop_no_child,
-                several_may_wait_and_again, signal_reaches_the_child_until_it_has_ended,
-                status_that_somebody_else_took_is_255,
+                end_is_told_by_a_pidfd_where_there_is_one, exits_and_signals_are_told_apart,
+                core_dump_is_told, what_cannot_be_executed_is_told_at_once,
+                argument_that_is_too_long_is_told, lack_of_descriptors_is_told_and_leaks_none,
+                no_loop_no_child, several_may_wait_and_again,
+                signal_reaches_the_child_until_it_has_ended, status_that_somebody_else_took_is_255,
                 virtual_clock_stands_still_while_a_child_runs, input_and_both_outputs_pass,
                 what_is_not_piped_is_null_and_the_second_time_all_is, large_input_comes_out_again,
                 input_that_is_not_read_is_no_error, much_output_is_cut_at_either_end,

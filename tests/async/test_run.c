@@ -12,6 +12,7 @@
 
 #include <base/util.h>
 #include <penstock/fd.h>
+#include <penstock/sync.h>
 
 static const int interrupt[] = { SIGINT };
 
@@ -420,6 +421,125 @@ IN_LOOP(io_is_looked_at_sooner_if_resumptions_are_long)
         return 0;
 }
 
+/* --- calls at the end --------------------------------------------------------------------------- */
+
+struct late {
+        struct pen_loop *loop;
+        int n_ended, n_calls, r;
+};
+
+static int end_late(void *late)
+{
+        struct late *l = late;
+
+        ck_assert_int_eq(pen_sleep(PEN_FOREVER), -ECANCELED);
+        l->n_ended++;
+        return 0;
+}
+
+static void spawn_late(void *late)
+{
+        ck_assert_int_eq(pen_spawn(end_late, late, NULL), 0);
+}
+
+static int call_and_end(void *late)
+{
+        return pen_call_threadsafe(pen_loop_current(), spawn_late, late);
+}
+
+START_TEST(what_a_call_spawns_that_came_before_mains_end_still_runs)
+{
+        struct late late = { 0 };
+
+        ck_assert_int_eq(pen_run(call_and_end, &late), 0);
+        ck_assert_int_eq(late.n_ended, 1);
+}
+END_TEST
+
+static void call_again(void *late)
+{
+        struct late *l = late;
+
+        l->n_calls++;
+        l->r = pen_call_threadsafe(l->loop, call_again, l);
+        if (l->r < 0)
+                ck_assert_int_eq(pen_spawn(end_late, l, NULL), -ENXIO);
+}
+
+static int call_for_ever(void *late)
+{
+        struct late *l = late;
+
+        l->loop = pen_loop_current();
+        return pen_call_threadsafe(l->loop, call_again, l);
+}
+
+START_TEST(call_that_calls_again_is_refused_when_all_tasks_have_ended)
+{
+        struct late late = { 0 };
+
+        ck_assert_int_eq(pen_run(call_for_ever, &late), 0);
+        ck_assert_int_ge(late.n_calls, 2);
+        ck_assert_int_eq(late.r, -ESHUTDOWN);
+}
+END_TEST
+
+/* --- a deadlock that a cancellation does not end ------------------------------------------------ */
+
+struct deaf {
+        struct pen_loop *loop;
+        struct pen_event *event;
+        int n_told, n_turns;
+};
+
+static void end_after_some_turns(void *deaf)
+{
+        struct deaf *d = deaf;
+
+        if (++d->n_turns < 10)
+                ck_assert_int_eq(pen_call_threadsafe(d->loop, end_after_some_turns, d), 0);
+        else
+                pen_event_set(d->event);
+}
+
+static void count_deadlocks(void *deaf, enum pen_log_level level, const char *message)
+{
+        struct deaf *d = deaf;
+
+        (void)level;
+        if (!strstr(message, "deadlock"))
+                return;
+        if (d->n_told++ == 0)
+                end_after_some_turns(d);
+}
+
+static int wait_deaf(void *deaf)
+{
+        struct deaf *d = deaf;
+        int r;
+
+        d->loop = pen_loop_current();
+        ck_assert_int_eq(pen_event_create(&d->event), 0);
+        pen_uncancellable_begin();
+        r = pen_event_wait(d->event);
+        pen_uncancellable_end();
+        pen_event_free(d->event);
+        return r;
+}
+
+START_TEST(deadlock_that_cannot_be_ended_is_told_once)
+{
+        struct deaf deaf = { 0 };
+        struct pen_options options = { .clock = PEN_CLOCK_VIRTUAL,
+                                       .log = count_deadlocks,
+                                       .log_data = &deaf };
+
+        ck_assert_int_eq(pen_run_with(&options, wait_deaf, &deaf), 0);
+        ck_assert_int_eq(deaf.n_turns, 10);
+        ck_assert_int_eq(deaf.n_told, 1);
+}
+END_TEST
+
 int main(void)
 {
         return RUN_SUITE("run", sigint_cancels_main_once, second_sigint_kills,
@@ -432,5 +552,8 @@ int main(void)
                          now_is_the_time_of_the_turns_beginning,
                          io_is_looked_at_after_256_resumptions_at_the_latest,
                          io_is_looked_at_no_sooner_in_debug_mode,
-                         io_is_looked_at_sooner_if_resumptions_are_long);
+                         io_is_looked_at_sooner_if_resumptions_are_long,
+                         what_a_call_spawns_that_came_before_mains_end_still_runs,
+                         call_that_calls_again_is_refused_when_all_tasks_have_ended,
+                         deadlock_that_cannot_be_ended_is_told_once);
 }

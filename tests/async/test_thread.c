@@ -272,6 +272,59 @@ static int add_up(void *arg)
 }
 RUN(many_calls_share_few_threads, 3, add_up)
 
+/* Calls that end when all of them have begun: none can have been queued behind another. */
+struct meeting {
+        pthread_mutex_t lock;
+        pthread_cond_t came;
+        size_t n_missing;
+        struct timespec late; /* it has failed */
+};
+
+static int meet(void *meeting)
+{
+        struct meeting *m = meeting;
+        int r = 0;
+
+        pthread_mutex_lock(&m->lock);
+        m->n_missing--;
+        pthread_cond_broadcast(&m->came);
+        while (m->n_missing > 0 && r == 0)
+                r = pthread_cond_timedwait(&m->came, &m->lock, &m->late);
+        pthread_mutex_unlock(&m->lock);
+        return -r;
+}
+
+static int meet_in_thread(void *meeting)
+{
+        int result, r = pen_to_thread(meet, meeting, &result);
+
+        return r < 0 ? r : result;
+}
+
+#define MEMBERS_MAX 8
+
+/* One more each time: one thread is missing, the others are idle and have not woken yet. */
+static int meet_in_ever_greater_number(void *arg)
+{
+        (void)arg;
+        for (size_t n = 1; n <= MEMBERS_MAX; n++) {
+                struct meeting m = {
+                        PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, n, { 0 }
+                };
+                struct pen_task *members[MEMBERS_MAX];
+
+                clock_gettime(CLOCK_REALTIME, &m.late);
+                m.late.tv_sec += 20;
+                for (size_t i = 0; i < n; i++)
+                        members[i] = spawn(meet_in_thread, &m);
+                for (size_t i = 0; i < n; i++)
+                        ck_assert_int_eq(finish(members[i]), 0);
+        }
+        return 1;
+}
+RUN(no_call_waits_for_another_while_there_may_be_more_threads, MEMBERS_MAX,
+    meet_in_ever_greater_number)
+
 static int doze(void *arg)
 {
         (void)arg;
@@ -552,6 +605,7 @@ int main(void)
                          cancelled_again_while_it_waits_for_the_end_it_waits_on,
                          variables_of_the_task_stay_in_its_thread,
                          deadline_finds_a_call_withdrawn_or_done, many_calls_share_few_threads,
+                         no_call_waits_for_another_while_there_may_be_more_threads,
                          virtual_clock_stands_still_while_a_thread_runs,
                          thread_cannot_be_waited_for_by_the_root, detached_call_frees_its_argument,
                          call_that_ended_when_it_was_abandoned_frees_its_argument_once,

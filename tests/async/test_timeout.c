@@ -721,6 +721,54 @@ START_TEST(etimedout_is_tcps_and_etime_the_scopes)
 }
 END_TEST
 
+static int sleep_deaf(void *world)
+{
+        int r;
+
+        (void)world;
+        pen_uncancellable_begin();
+        r = pen_sleep(20);
+        pen_uncancellable_end();
+        return r;
+}
+
+static int await_and_sleep(void *task)
+{
+        ck_assert_int_eq(pen_await(task, NULL), 0);
+        ck_assert_uint_eq(pen_now(), 20);
+        return pen_sleep(PEN_SEC);
+}
+
+static int await_deaf_within(void *world)
+{
+        struct pen_task *t = world_spawn(world, sleep_deaf);
+
+        ck_assert_int_eq(pen_within(10, await_and_sleep, t), -ETIME);
+        ck_assert_uint_eq(pen_now(), 20);
+        return pen_yield() == 0 && pen_cancelling() == 0;
+}
+PLAY(deadline_that_the_awaited_has_not_met_still_bounds_what_follows, await_deaf_within)
+
+static int be_late_in_cleanup(void *world)
+{
+        int r = pen_sleep(PEN_SEC);
+
+        (void)world;
+        ck_assert_int_eq(r, -ECANCELED);
+        ck_assert_uint_eq(pen_now(), 0);
+        ck_assert_int_eq(pen_sleep(PEN_SEC), -ECANCELED);
+        ck_assert_uint_eq(pen_now(), 10);
+        return r;
+}
+
+static int begin_when_cancelled(void *world)
+{
+        pen_task_cancel(pen_task_current());
+        ck_assert_int_eq(pen_within(10, be_late_in_cleanup, world), -ECANCELED);
+        return pen_cancelling() == 1;
+}
+PLAY(request_that_was_pending_at_the_begin_and_met_inside_is_no_timeout, begin_when_cancelled)
+
 int main(void)
 {
         return RUN_SUITE(
@@ -746,5 +794,7 @@ int main(void)
                 deadline_at_the_moment_of_the_wakeup_wins,
                 deadline_in_the_cleanup_of_a_cancellation_does_not_hide_it,
                 cancellation_that_was_taken_back_does_not_hide_a_deadline,
-                etimedout_is_tcps_and_etime_the_scopes);
+                etimedout_is_tcps_and_etime_the_scopes,
+                deadline_that_the_awaited_has_not_met_still_bounds_what_follows,
+                request_that_was_pending_at_the_begin_and_met_inside_is_no_timeout);
 }
