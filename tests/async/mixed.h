@@ -57,7 +57,8 @@ struct program {
         struct list lock_line, place_line; /* of struct place, as they came */
         int n_locked, n_inside;
         uint64_t n_put, n_got, n_freed, n_unfinished;
-        uint64_t n_sets; /* of the event */
+        uint64_t n_finishes; /* how often nothing was unfinished any more */
+        uint64_t n_sets;     /* of the event */
 
         struct pen_lock *gate;
         struct pen_condition *above_zero; /* the level is */

@@ -95,7 +95,7 @@ static void finish(struct program *p, struct item *item)
 {
         HOLDS(item->number == p->n_got); /* each once, in the order of the puts */
         p->n_got++;
-        p->n_unfinished--;
+        p->n_finishes += --p->n_unfinished == 0;
         HOLDS(pen_queue_task_done(p->w.queue) == 0);
         free(item);
 }
@@ -133,11 +133,14 @@ static int get_many(struct actor *a)
 
 static int join_queue(struct actor *a)
 {
+        struct program *p = a->p;
+        uint64_t n_finishes = p->n_finishes + (p->n_unfinished > 0);
         int r;
 
-        a->p->waiting[FOR_JOIN]++;
-        r = answered(a, "join", pen_queue_join(a->p->w.queue));
-        a->p->waiting[FOR_JOIN]--;
+        p->waiting[FOR_JOIN]++;
+        r = answered(a, "join", pen_queue_join(p->w.queue));
+        p->waiting[FOR_JOIN]--;
+        HOLDS(r < 0 || p->n_finishes >= n_finishes);
         return r;
 }
 

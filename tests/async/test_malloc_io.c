@@ -198,11 +198,20 @@ SCENARIO(unix_streams)
         return talk_at(address, answer, NULL, NULL);
 }
 
+static int sleep_long(void *arg)
+{
+        (void)arg;
+        return pen_sleep(PEN_HOUR);
+}
+
 /* For want of memory it refuses a connection, whose other end sees that. */
 SCENARIO(servers)
 {
-        int r = talk_at("127.0.0.1:0", serve, NULL, NULL);
+        int r;
 
+        for (int i = 0; i < 62; i++) /* so many that a connection's task needs a new stack */
+                TRY(pen_spawn(sleep_long, NULL, NULL));
+        r = talk_at("127.0.0.1:0", serve, NULL, NULL);
         return r == -EPIPE || r == -ECONNRESET ? -ENOMEM : r;
 }
 
