@@ -369,17 +369,20 @@ struct waiting {
         bool stayed;
 };
 
-/* Looks at the loop from outside for as long as a hold would need to be slow. */
+/* Looks at the loop from outside for as long as a hold would need to be slow. Between two holds it seems
+ * to wait, too. */
 static void *look_at_it_waiting(void *arg)
 {
         struct waiting *w = arg;
         pen_usec end;
 
-        while (!watch_is_waiting(w->loop->watch))
-                sched_yield();
-        end = loop_real_time() + 3 * LIMIT;
-        while (loop_real_time() < end && (w->stayed = watch_is_waiting(w->loop->watch)))
-                sched_yield();
+        do {
+                while (!watch_is_waiting(w->loop->watch))
+                        sched_yield();
+                end = loop_real_time() + 3 * LIMIT;
+                while (loop_real_time() < end && (w->stayed = watch_is_waiting(w->loop->watch)))
+                        sched_yield();
+        } while (!w->stayed);
         if (write(w->ends[1], "", 1) != 1)
                 abort(); /* Check is for one thread */
         return NULL;

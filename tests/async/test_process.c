@@ -346,6 +346,7 @@ TASK_TEST(end_is_told_by_a_pidfd_where_there_is_one)
         PEN_CLEANUP(pen_process_freep) struct pen_process *p = shell("read line");
         int fd = (int)syscall(SYS_pidfd_open, getpid(), 0);
 
+        ck_assert_int_eq(pen_process_wait_nowait(p, NULL), -EAGAIN);
         ck_assert_uint_eq(count_pidfds(), fd < 0 ? 0 : 2); /* this one and the child's */
         if (fd >= 0)
                 close(fd);
