@@ -17,7 +17,7 @@ if [ -n "${SANITIZER_CFLAGS:-}" ]; then
         exit 77
 fi
 
-# SECTION NAME. Names of static variables in functions end in .N, which is cut.
+# SECTION NAME. Of static variables in functions what gcc appends (.N) and clang puts before (FUNCTION.) is cut.
 cat >"$work/allowed" <<'ALLOWED'
 .tbss current_loop          the loop of this thread
 .bss once                   libcurl is initialized once in a process,
@@ -35,7 +35,7 @@ ALLOWED
 ${OBJDUMP:-objdump} -t "$library" >"$work/symbols" || exit 1
 sed -nE 's/^[0-9a-f]+ .{7} (\.data|\.bss|\.tdata|\.tbss)\t[0-9a-f]+ +(\.(hidden|protected|internal) )?([^ ]+)$/\1 \4/p' \
         "$work/symbols" | grep -Ev '^(\.[a-z]+) \1$|^\.(data|bss) (_edata|_end|__bss_start)$' |
-        sed -E 's/\.[0-9]+$//' | sort -u >"$work/found"
+        sed -E 's/\.[0-9]+$//; s/ [A-Za-z_0-9]+\.([a-z])/ \1/' | sort -u >"$work/found"
 awk '{ print $1, $2 }' "$work/allowed" | sort >"$work/names"
 grep -qx '.tbss current_loop' "$work/found" || {
         echo "$library: has no current_loop: is it stripped?"
