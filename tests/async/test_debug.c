@@ -142,7 +142,7 @@ START_TEST(task_that_held_the_loop_is_named_with_what_it_did_then)
         ck_assert_uint_ge(after, LIMIT / PEN_MSEC);
         ck_assert_uint_ge(held, after);
         assert_seen_in("poll+0x");
-        assert_seen_in("< block_in_a_call+0x");
+        assert_seen_in("< block_in_a_call"); /* perhaps a copy of it, with more behind the name */
         assert_seen_in("< block_once+0x");
         ck_assert_ptr_null(strstr(said.text, "task_main"));
         ck_assert_ptr_null(strstr(said.text, "on_look"));
