@@ -5,8 +5,10 @@
  * error. A child that was cancelled (-ECANCELED) is no failure. The group cancels its children once,
  * however many reasons there are: their cleanup is not interrupted by the next.
  *
- * C differs: `join` tells one error, the first, and no ExceptionGroup; a body that fails by itself
- * leaves by `free`.
+ * C differs: `join` tells one error, the first, and no ExceptionGroup. It does not know how the body
+ * went: after a body that failed, or met a cancellation, say pen_group_cancel and then `join` (which tells
+ * a child's error, if that was the reason), or leave by `free`. Without it `join` waits for the children
+ * as long as they take.
  */
 #pragma once
 
