@@ -351,7 +351,7 @@ IN_VIRTUAL_LOOP(connection_under_way_is_given_up_on_cancel)
                 struct pen_task *t;
 
                 ck_assert_int_eq(pen_spawn(run_question, &q, &t), 0);
-                for (int k = 0; k < 20; k++)
+                for (int k = 0; k < 10000 && open_descriptors() != before + 1; k++)
                         ck_assert_int_eq(pen_sleep(PEN_MSEC), 0);
                 ck_assert_uint_eq(open_descriptors(), before + 1);
                 cancel_and_expect(t);
